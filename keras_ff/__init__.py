@@ -1,0 +1,38 @@
+"""keras_ff: networks that learn without end-to-end backpropagation."""
+
+import os
+
+try:
+    import keras
+except ModuleNotFoundError as error:
+    if error.name not in ("tensorflow", "jax", "torch"):
+        raise
+    raise ModuleNotFoundError(
+        f"Keras is set to the {error.name!r} backend, which is not installed. "
+        'Install it, for instance with `pip install "keras_ff['
+        f'{error.name}]"`, or set the environment variable KERAS_BACKEND to '
+        "'tensorflow', 'jax' or 'torch', whichever is installed, before "
+        "importing keras_ff.",
+        name=error.name,
+    ) from error
+
+_wanted = os.environ.get("KERAS_BACKEND") or keras.backend.backend()
+if _wanted != keras.backend.backend():
+    raise ImportError(
+        f"KERAS_BACKEND is {_wanted!r}, but Keras already runs on "
+        f"{keras.backend.backend()!r}: it was imported before the variable "
+        "was set. Set KERAS_BACKEND before the first `import keras`."
+    )
+if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
+    raise ImportError(
+        "keras_ff trains on the backends 'tensorflow', 'jax' and 'torch'. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+    )
+
+from keras_ff import contributions as contributions
+from keras_ff import datasets as datasets
+from keras_ff import layers as layers
+from keras_ff import losses as losses
+from keras_ff import models as models
+from keras_ff import regularizers as regularizers
+from keras_ff._version import __version__ as __version__

@@ -1,0 +1,59 @@
+import keras
+import numpy as np
+
+from keras_ff.contributions.contribution import Contribution
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class LossAware(Contribution):
+    """Layers weighted by their loss: `w = softmax(-L)`.
+
+    `L` is the mean loss of each layer over an epoch, without its
+    regularizers: they measure the size of a layer, not how well it
+    classifies (the published entropy term alone is 0.23 for 100 channels and
+    1.84 for 800).
+
+    Args:
+        source: the data on which the losses are measured. `"validation"`
+            (the paper's text) needs validation data in `fit` and measures
+            without dropout; `"training"` (the released code) takes the
+            epoch's training batches. Defaults to `"validation"`.
+
+    Raises:
+        ValueError: if `source` is unknown.
+
+    Example:
+
+    ```python
+    model = keras_ff.models.ForwardOnlyModel(
+        layers, contribution=keras_ff.contributions.LossAware()
+    )
+    model.compile(optimizer="adam")
+    model.fit(x, y, validation_split=0.1)
+    model.contribution.weights
+    ```
+
+    Reference:
+
+    - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928), loss-aware
+      layer contribution
+    """
+
+    def __init__(self, source="validation"):
+        if source not in ("validation", "training"):
+            raise ValueError(
+                "`source` must be 'validation' or 'training'. "
+                f"Received: source={source!r}"
+            )
+        self.source = source
+
+    def initial_weights(self, num_layers):
+        return np.full(num_layers, 1 / num_layers, "float32")
+
+    def update(self, statistics):
+        loss = statistics.mean_loss()
+        weights = np.exp(loss.min() - loss)
+        return weights / weights.sum()
+
+    def get_config(self):
+        return {"source": self.source}

@@ -1,0 +1,74 @@
+"""What is known of each data set before any of it is read."""
+
+from typing import NamedTuple
+
+
+class DatasetInfo(NamedTuple):
+    """Facts about a data set.
+
+    Attributes:
+        name: The name that `keras_ff.datasets.load()` takes.
+        input_shape: Shape of one image, `(height, width, channels)`.
+        num_classes: Number of classes; labels are `0 .. num_classes - 1`.
+        mean: Mean of each channel, for pixels scaled to `[0, 1]`.
+        std: Standard deviation of each channel, on the same scale.
+    """
+
+    name: str
+    input_shape: tuple
+    num_classes: int
+    mean: tuple
+    std: tuple
+
+
+_CATALOG = {
+    dataset.name: dataset
+    for dataset in (
+        DatasetInfo("mnist", (28, 28, 1), 10, (0.1307,), (0.3081,)),
+        DatasetInfo("fashion_mnist", (28, 28, 1), 10, (0.2860,), (0.3530,)),
+        DatasetInfo(
+            "cifar10",
+            (32, 32, 3),
+            10,
+            (0.4914, 0.4822, 0.4465),
+            (0.2023, 0.1994, 0.2010),
+        ),
+        DatasetInfo(
+            "cifar100",
+            (32, 32, 3),
+            100,
+            (0.5071, 0.4867, 0.4408),
+            (0.2675, 0.2565, 0.2761),
+        ),
+        DatasetInfo("digits", (8, 8, 1), 10, (0.3053,), (0.3760,)),
+    )
+}
+
+
+def info(name):
+    """Returns the shape, classes and statistics of a data set.
+
+    Nothing is read or downloaded.
+
+    Args:
+        name: One of `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`
+            and `"digits"`.
+
+    Returns:
+        A `DatasetInfo`.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+
+    >>> keras_ff.datasets.info("cifar10").input_shape
+    (32, 32, 3)
+    """
+    if not isinstance(name, str) or name not in _CATALOG:
+        known = ", ".join(f'"{known}"' for known in _CATALOG)
+        raise ValueError(
+            f"Unknown data set. Expected `name` to be one of {known}. "
+            f"Received: name={name!r}"
+        )
+    return _CATALOG[name]

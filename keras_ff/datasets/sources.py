@@ -1,0 +1,93 @@
+"""Reads whole data sets into memory."""
+
+import importlib
+
+import keras
+import numpy as np
+
+
+def import_extra(name):
+    """Imports an optional module, or says which extra brings it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"`keras_ff.datasets.load()` needs `{name}`, which could not be "
+            'imported. Install it with: pip install "keras_ff[datasets]"'
+        ) from error
+
+
+def import_tensorflow():
+    """Imports TensorFlow, keeping it off the GPU that another backend uses."""
+    tf = import_extra("tensorflow")
+    if keras.config.backend() != "tensorflow":
+        try:
+            tf.config.set_visible_devices([], "GPU")
+        except RuntimeError:  # The program itself already put it to use.
+            pass
+    return tf
+
+
+def read(name, data_dir=None, download=True):
+    """Reads a data set as it is, in a fixed order.
+
+    Args:
+        name: Name of the data set.
+        data_dir: Directory of the prepared data sets.
+        download: Whether to download and prepare a missing data set.
+
+    Returns:
+        `(images, labels), (images, labels)`, for training and test. Images
+        have pixels from 0 (black) to 255, labels are int32.
+
+    Raises:
+        FileNotFoundError: If the data set is neither there nor obtainable.
+    """
+    if name == "digits":
+        return _read_digits()
+    return _read_tfds(name, data_dir, download)
+
+
+def _read_tfds(name, data_dir, download):
+    tf = import_tensorflow()
+    tfds = import_extra("tensorflow_datasets")
+    try:
+        splits = tfds.load(
+            name,
+            split=["train", "test"],
+            data_dir=data_dir,
+            download=download,
+            as_supervised=True,
+        )
+    # Not prepared (AssertionError), no network, or a failed download.
+    except (AssertionError, OSError, tfds.download.DownloadError) as error:
+        place = data_dir or "the default directory of TensorFlow Datasets"
+        raise FileNotFoundError(
+            f'The data set "{name}" is not in {place}, and '
+            + ("downloading it failed" if download else "download=False")
+            + ". Prepare it on a machine with network access with "
+            f'`tensorflow_datasets.load("{name}", data_dir=...)`, then pass '
+            "that directory as `data_dir`, or let `load()` fetch it there "
+            f"with `download=True`. The cause was: {error}"
+        ) from error
+
+    def in_memory(split):
+        # One batch larger than any of the data sets holds all of it.
+        images, labels = split.batch(100_000).get_single_element()
+        return images, tf.cast(labels, tf.int32)
+
+    with tf.device("CPU"):
+        return tuple(in_memory(split) for split in splits)
+
+
+def _read_digits():
+    datasets = import_extra("sklearn.datasets")
+    selection = import_extra("sklearn.model_selection")
+    images, labels = datasets.load_digits(return_X_y=True)
+    # Pixels come as 0 .. 16.
+    images = (images * (255 / 16)).astype("float32").reshape(-1, 8, 8, 1)
+    labels = labels.astype("int32")
+    train, test = selection.train_test_split(
+        np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=0
+    )
+    return (images[train], labels[train]), (images[test], labels[test])

@@ -1,0 +1,15 @@
+"""Local layers and goodness heads."""
+
+from keras_ff.layers.caw_conv2d import CAWConv2D as CAWConv2D
+from keras_ff.layers.caw_dense import CAWDense as CAWDense
+from keras_ff.layers.channel_class_assignment import (
+    ChannelClassAssignment as ChannelClassAssignment,
+)
+from keras_ff.layers.channel_groups import ChannelGroups as ChannelGroups
+from keras_ff.layers.cw_conv2d import CWConv2D as CWConv2D
+from keras_ff.layers.goodness_projection import (
+    GoodnessProjection as GoodnessProjection,
+)
+from keras_ff.layers.local_block import LocalBlock as LocalBlock
+from keras_ff.layers.local_conv2d import LocalConv2D as LocalConv2D
+from keras_ff.layers.local_layer import LocalLayer as LocalLayer

@@ -1,0 +1,98 @@
+import keras
+
+from keras_ff.layers.assigned_layer import AssignedLayer
+from keras_ff.layers.assigned_layer import assignment_head
+from keras_ff.layers.local_conv2d import LocalConv2D
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class CAWConv2D(AssignedLayer, LocalConv2D):
+    """CAW-Conv: a local convolution whose channels are assigned to classes.
+
+    ```
+    y = dropout(relu(conv(stop_gradient(x))))
+    goodness = (a mean(y) + b max(y) - c min(y)) @ softmax(W / T)
+    features = normalization(y)
+    ```
+
+    A convolution, a `ChannelClassAssignment` head and a normalization put
+    together; `layer.kernel`, `layer.assignment` (`W`) and
+    `layer.log_temperature` can be read and set.
+
+    Args:
+        filters: int, the number of channels.
+        kernel_size: int or pair of ints.
+        num_classes: int, at least 2. It need not divide `filters`.
+        dropout: float in `[0, 1)`, element-wise, before the goodness.
+            Defaults to `0.1`, as published.
+        normalization: `"instance"`, `"group"` (as many groups as classes),
+            `"layer"`, `"rms"` or `None`. Defaults to `"instance"`, as
+            published; it is left out where the map is one pixel.
+        kernel_initializer: defaults to uniform within
+            `1 / sqrt(fan_in)`, as published.
+        pooling: coefficients of mean, max and min. Defaults to
+            `(0.94, 0.06, 0.05)`.
+        temperature: float, at the start. Defaults to `10.0`.
+        learnable_temperature: bool. Defaults to `True`.
+        temperature_decay: float, per epoch. Defaults to `0.995`.
+        temperature_range: bounds. Defaults to `(0.1, 100.0)`.
+        assignment_initializer: defaults to 0.5 everywhere.
+        assignment_regularizers: list of regularizers of the assignment,
+            `None`, or `"published"` (the default) for
+            `[AssignmentEntropy(1e-2), AssignmentOrthogonality(1e-3)]`.
+        **kwargs: the other arguments of `keras.layers.Conv2D` (`strides`,
+            `padding`, `data_format`, `dilation_rate`, `groups`,
+            `activation`, which defaults to `"relu"`, `use_bias`, which
+            defaults to `False`, regularizers and constraints) and of
+            `keras.layers.Layer` (`name`, `dtype`).
+
+    Call arguments:
+        inputs: image tensor.
+        training: bool, whether dropout is active.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        A pair `(features, goodness)`: `(batch, new_height, new_width,
+        filters)`, and `(batch, num_classes)` in float32.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    ```python
+    layer = keras_ff.layers.CAWConv2D(100, 5, num_classes=10, padding="same")
+    features, goodness = layer(images)
+    ```
+
+    Reference:
+
+    - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928), Eq. 7 and the
+      released code
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        num_classes,
+        dropout=0.1,
+        normalization="instance",
+        kernel_initializer=None,
+        **kwargs,
+    ):
+        head = assignment_head(num_classes, kwargs, kwargs.get("data_format"))
+        super().__init__(
+            filters,
+            kernel_size,
+            goodness=head,
+            dropout=dropout,
+            normalization=normalization,
+            kernel_initializer=kernel_initializer
+            or keras.initializers.VarianceScaling(
+                1 / 3, mode="fan_in", distribution="uniform"
+            ),
+            **kwargs,
+        )

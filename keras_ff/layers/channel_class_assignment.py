@@ -1,0 +1,229 @@
+import math
+
+import keras
+from keras import ops
+
+from keras_ff.layers.normalization import channel_axis
+from keras_ff.regularizers import AssignmentEntropy
+from keras_ff.regularizers import AssignmentOrthogonality
+from keras_ff.regularizers import AssignmentRegularizer
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class ChannelClassAssignment(keras.layers.Layer):
+    """Goodness by a learned assignment of channels to classes.
+
+    The head of CAW-Conv. An activation is pooled to one number a channel,
+    `p = a mean + b max - c min` over its map, and every channel shares itself
+    out among the classes by a softmax:
+
+    ```
+    T = clip(exp(log_temperature), low, high) * decay**epoch
+    M = softmax(assignment / T, axis=classes)
+    goodness = p @ M
+    ```
+
+    `epoch` counts the finished epochs; `ForwardOnlyModel.fit` keeps it. All
+    of it is computed in float32.
+
+    Args:
+        num_classes: int, at least 2.
+        pooling: the coefficients `(a, b, c)` of mean, max and min. Defaults
+            to `(0.94, 0.06, 0.05)`, as published; `(1, 0, 0)` is the mean.
+        temperature: float, the temperature at the start. Defaults to `10.0`.
+        learnable_temperature: bool, whether the temperature is trained.
+            Defaults to `True`.
+        temperature_decay: float in `(0, 1]`, what the temperature is
+            multiplied by after every epoch. Defaults to `0.995`.
+        temperature_range: the bounds of the learned temperature. Defaults to
+            `(0.1, 100.0)`.
+        assignment_initializer: initializer of the assignment. Defaults to
+            0.5 everywhere, as published: the first step then trains the
+            assignment only; `keras.initializers.RandomNormal(0.5, 0.01)`
+            breaks the symmetry at once.
+        assignment_regularizers: list of regularizers of `M`, or
+            `"published"` for `[AssignmentEntropy(),
+            AssignmentOrthogonality()]`. Defaults to `"published"`; `None` is
+            no regularizer.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            Keras's setting.
+        **kwargs: base layer keyword arguments (`name`, `dtype`).
+
+    Input shape:
+        `(batch, ..., channels)`, any number of spatial axes. With none
+        (a dense activation) nothing is pooled.
+
+    Output shape:
+        `(batch, num_classes)`, float32.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    ```python
+    head = keras_ff.layers.ChannelClassAssignment(10)
+    goodness = head(activation)  # (batch, 10)
+    head.shares()  # (channels, 10), every row sums to 1
+    ```
+
+    Reference:
+
+    - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928), Eq. 7 and the
+      released code
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        pooling=(0.94, 0.06, 0.05),
+        temperature=10.0,
+        learnable_temperature=True,
+        temperature_decay=0.995,
+        temperature_range=(0.1, 100.0),
+        assignment_initializer=None,
+        assignment_regularizers="published",
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = check_num_classes(num_classes)
+        if len(pooling) != 3:
+            raise ValueError(
+                "`pooling` must be the three coefficients of mean, max and "
+                f"min. Received: pooling={pooling}"
+            )
+        low, high = temperature_range
+        if not 0 < low <= temperature <= high:
+            raise ValueError(
+                "`temperature` must be positive and within "
+                f"`temperature_range`. Received: temperature={temperature}, "
+                f"temperature_range={tuple(temperature_range)}"
+            )
+        if not 0 < temperature_decay <= 1:
+            raise ValueError(
+                "`temperature_decay` must be in (0, 1]. "
+                f"Received: temperature_decay={temperature_decay}"
+            )
+        self.pooling = tuple(pooling)
+        self.temperature = temperature
+        self.learnable_temperature = learnable_temperature
+        self.temperature_decay = temperature_decay
+        self.temperature_range = (low, high)
+        self.assignment_initializer = keras.initializers.get(
+            assignment_initializer or keras.initializers.Constant(0.5)
+        )
+        if assignment_regularizers == "published":
+            assignment_regularizers = [
+                AssignmentEntropy(),
+                AssignmentOrthogonality(),
+            ]
+        self.assignment_regularizers = [
+            keras.regularizers.get(regularizer)
+            for regularizer in assignment_regularizers or ()
+        ]
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def build(self, input_shape):
+        channels = input_shape[channel_axis(self.data_format)]
+        self.assignment = self.add_weight(
+            name="assignment",
+            shape=(channels, self.num_classes),
+            initializer=self.assignment_initializer,
+            dtype="float32",
+            autocast=False,
+        )
+        self.log_temperature = self.add_weight(
+            name="log_temperature",
+            shape=(),
+            initializer=keras.initializers.Constant(math.log(self.temperature)),
+            trainable=self.learnable_temperature,
+            dtype="float32",
+            autocast=False,
+        )
+        self.epoch = self.add_weight(
+            name="epoch",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+        )
+
+    def current_temperature(self):
+        """The softmax temperature in force, a positive scalar."""
+        low, high = self.temperature_range
+        # Clipped before exp: the same values, and no overflow in between.
+        log_temperature = ops.clip(
+            self.log_temperature, math.log(low), math.log(high)
+        )
+        return ops.exp(log_temperature) * self.temperature_decay**self.epoch
+
+    def shares(self):
+        """`M`, the share of every channel in every class.
+
+        Returns:
+            Tensor of shape `(channels, num_classes)`; rows sum to 1.
+        """
+        return ops.softmax(
+            self.assignment / self.current_temperature(), axis=-1
+        )
+
+    def call(self, inputs):
+        shares = self.shares()
+        for regularizer in self.assignment_regularizers:
+            if isinstance(regularizer, AssignmentRegularizer):
+                self.add_loss(regularizer(shares, epoch=self.epoch))
+            else:
+                self.add_loss(regularizer(shares))
+        return ops.matmul(self._pool(ops.cast(inputs, "float32")), shares)
+
+    def _pool(self, activation):
+        axes = spatial_axes(activation.shape, self.data_format)
+        if not axes:
+            return activation
+        mean, maximum, minimum = self.pooling
+        pooled = mean * ops.mean(activation, axis=axes)
+        if maximum:
+            pooled = pooled + maximum * ops.max(activation, axis=axes)
+        if minimum:
+            pooled = pooled - minimum * ops.min(activation, axis=axes)
+        return pooled
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            num_classes=self.num_classes,
+            pooling=self.pooling,
+            temperature=self.temperature,
+            learnable_temperature=self.learnable_temperature,
+            temperature_decay=self.temperature_decay,
+            temperature_range=self.temperature_range,
+            assignment_initializer=keras.initializers.serialize(
+                self.assignment_initializer
+            ),
+            assignment_regularizers=[
+                keras.regularizers.serialize(regularizer)
+                for regularizer in self.assignment_regularizers
+            ],
+            data_format=self.data_format,
+        )
+        return config
+
+
+def check_num_classes(num_classes):
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be an integer of at least 2. "
+            f"Received: num_classes={num_classes!r}"
+        )
+    return num_classes
+
+
+def spatial_axes(shape, data_format):
+    """The axes of an activation besides batch and channels."""
+    first = 2 if data_format == "channels_first" else 1
+    return tuple(range(first, first + len(shape) - 2))

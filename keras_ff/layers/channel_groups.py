@@ -1,0 +1,74 @@
+import keras
+from keras import ops
+
+from keras_ff.layers.channel_class_assignment import check_num_classes
+from keras_ff.layers.channel_class_assignment import spatial_axes
+from keras_ff.layers.normalization import channel_axis
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class ChannelGroups(keras.layers.Layer):
+    """Goodness by fixed groups of channels, one contiguous group a class.
+
+    The head of DeeperForward (CW-Conv): the goodness of class `k` is the mean
+    of the activation over the `k`-th of `num_classes` equal blocks of
+    channels and over the map, in float32.
+
+    Args:
+        num_classes: int, at least 2. The number of channels must be a
+            multiple of it.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            Keras's setting.
+        **kwargs: base layer keyword arguments (`name`, `dtype`).
+
+    Input shape:
+        `(batch, ..., channels)`, any number of spatial axes.
+
+    Output shape:
+        `(batch, num_classes)`, float32.
+
+    Raises:
+        ValueError: if the channels are not a multiple of `num_classes`.
+
+    Example:
+
+    ```python
+    goodness = keras_ff.layers.ChannelGroups(10)(activation)
+    ```
+
+    Reference:
+
+    - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
+    """
+
+    def __init__(self, num_classes, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = check_num_classes(num_classes)
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def build(self, input_shape):
+        channels = input_shape[channel_axis(self.data_format)]
+        if channels % self.num_classes:
+            raise ValueError(
+                "Grouped goodness needs a number of channels that is a "
+                f"multiple of num_classes={self.num_classes}. Received: "
+                f"{channels} channels (input shape {tuple(input_shape)})"
+            )
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        axes = spatial_axes(x.shape, self.data_format)
+        if axes:
+            x = ops.mean(x, axis=axes)
+        size = x.shape[-1] // self.num_classes
+        return ops.mean(ops.reshape(x, (-1, self.num_classes, size)), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            num_classes=self.num_classes, data_format=self.data_format
+        )
+        return config

@@ -1,0 +1,99 @@
+import keras
+
+from keras_ff.layers.local_layer import LocalLayer
+from keras_ff.layers.normalization import get_normalization
+
+CONV_ARGUMENTS = (
+    "filters",
+    "kernel_size",
+    "strides",
+    "padding",
+    "data_format",
+    "dilation_rate",
+    "groups",
+    "activation",
+    "use_bias",
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+)
+
+
+class LocalConv2D(LocalLayer):
+    """A convolution, dropout, a goodness head and a normalization.
+
+    What the convolutional local layers share: `features =
+    normalization(dropout(activation(conv(x))))`. Not made by users directly:
+    `LocalBlock` composes arbitrary layers.
+
+    Args:
+        goodness: the head, a Keras layer.
+        dropout: float in `[0, 1)`, element-wise, before the head.
+        normalization: `"instance"`, `"group"`, `"layer"`, `"rms"` or `None`.
+            Instance normalization is left out where the map is one pixel,
+            which it would turn to zero.
+        **kwargs: arguments of `keras.layers.Conv2D`.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        goodness,
+        dropout,
+        normalization,
+        activation="relu",
+        use_bias=False,
+        **kwargs,
+    ):
+        conv_arguments = {
+            name: kwargs.pop(name) for name in CONV_ARGUMENTS if name in kwargs
+        }
+        super().__init__(**kwargs)
+        self.conv = keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            activation=activation,
+            use_bias=use_bias,
+            dtype=self.dtype_policy,
+            name="conv",
+            **conv_arguments,
+        )
+        self.dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
+        self.layers = [self.conv, self.dropout]
+        self.goodness = goodness
+        self._normalization_argument = normalization
+        self.normalization = get_normalization(
+            normalization,
+            num_classes=goodness.num_classes,
+            dtype=self.dtype_policy,
+            data_format=self.conv.data_format,
+        )
+
+    def build(self, input_shape):
+        shape = self.conv.compute_output_shape(input_shape)
+        one_pixel = sum(n == 1 for n in shape[1:]) >= 2
+        if self._normalization_argument == "instance" and one_pixel:
+            self.normalization = None
+        super().build(input_shape)
+
+    @property
+    def kernel(self):
+        return self.conv.kernel
+
+    @kernel.setter
+    def kernel(self, value):
+        self.conv.kernel.assign(value)
+
+    def get_config(self):
+        config = super().get_config()
+        conv = self.conv.get_config()
+        config.update({name: conv[name] for name in CONV_ARGUMENTS})
+        config["dropout"] = self.dropout.rate
+        config["normalization"] = self._normalization_argument
+        return config

@@ -1,0 +1,93 @@
+import keras
+from keras import ops
+
+
+class LocalLayer(keras.layers.Layer):
+    """Base class of layers that learn from their own loss only.
+
+    A local layer stops the gradient at its input, runs its sub-layers,
+    scores the classes with a goodness head and hands its normalised
+    activation on. No gradient enters or leaves it.
+
+    A subclass sets three attributes in its constructor, after
+    `super().__init__(**kwargs)`:
+
+    - `layers`: list of Keras layers from the input to the activation;
+    - `goodness`: the head, a Keras layer from the activation to class scores
+      of shape `(batch, num_classes)`;
+    - `normalization`: a Keras layer from the activation to the features, or
+      `None`. Its weights, if any, must not be trainable: no local loss would
+      reach them.
+
+    `keras_ff.layers.LocalBlock` makes a local layer without subclassing.
+
+    Call arguments:
+        inputs: tensor, or whatever the first of `layers` takes.
+        training: bool, whether the layer trains (dropout and the like).
+
+    Output shape:
+        A pair `(features, goodness)`: the normalised activation, and float32
+        class scores of shape `(batch, num_classes)`, used as logits.
+
+    Example:
+
+    ```python
+    class LocalDense(keras_ff.layers.LocalLayer):
+        def __init__(self, units, num_classes, **kwargs):
+            super().__init__(**kwargs)
+            self.layers = [keras.layers.Dense(units, activation="relu")]
+            self.goodness = keras_ff.layers.GoodnessProjection(num_classes)
+    ```
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.normalization = None
+
+    def build(self, input_shape):
+        shape = input_shape
+        for layer in self.layers:
+            _build(layer, shape)
+            shape = layer.compute_output_shape(shape)
+        _build(self.goodness, shape)
+        if self.normalization is not None:
+            _build(self.normalization, shape)
+            if self.normalization.trainable_variables:
+                raise ValueError(
+                    f"The normalization of local layer '{self.name}' has "
+                    "trainable weights that no local loss reaches. Switch "
+                    "them off (for instance with `center=False, "
+                    "scale=False`) or put the layer into `layers`. "
+                    f"Received: normalization={self.normalization}"
+                )
+
+    def call(self, inputs, training=None):
+        activation = keras.tree.map_structure(ops.stop_gradient, inputs)
+        for layer in self.layers:
+            activation = layer(activation)
+        goodness = self.goodness(activation)
+        # The features leave the layer: no gradient has to be kept for them.
+        features = ops.stop_gradient(activation)
+        if self.normalization is not None:
+            features = self.normalization(features)
+        return features, ops.cast(goodness, "float32")
+
+    def compute_output_shape(self, input_shape):
+        shape = input_shape
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        return shape, self.goodness.compute_output_shape(shape)
+
+    def compute_output_spec(self, inputs, training=None):
+        features, goodness = self.compute_output_shape(
+            keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+        )
+        return (
+            keras.KerasTensor(features, dtype=self.compute_dtype),
+            keras.KerasTensor(goodness, dtype="float32"),
+        )
+
+
+def _build(layer, shape):
+    if not layer.built:
+        layer.build(shape)

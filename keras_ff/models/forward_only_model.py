@@ -1,0 +1,610 @@
+import functools
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+from keras import tree
+
+from keras_ff.layers import LocalLayer
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.models.epoch_arrays import EpochArrays
+from keras_ff.models.graph import LayerGraph
+from keras_ff.models.graph import producer
+from keras_ff.models.labels import check_label_shape
+from keras_ff.models.labels import check_labels
+from keras_ff.models.local_statistics import LocalStatistics
+from keras_ff.models.local_statistics import class_numbers
+from keras_ff.models.trainers import LocalTrainer
+from keras_ff.models.training_state import TrainingState
+from keras_ff.models.weighted_goodness import WeightedGoodness
+
+OPTIONS = ("contribution", "layer_clipnorm", "layer_metrics")
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class ForwardOnlyModel(LocalTrainer, keras.Model):
+    """A Keras model that learns without end-to-end backpropagation.
+
+    Every local layer receives a stop-gradiented input, scores the classes
+    itself (its goodness) and learns from its own loss. The training step runs
+    one layer at a time, forward, loss, gradient and release, so its memory
+    does not grow with depth. In all other respects it is an ordinary
+    functional Keras model: `compile`, `fit`, `evaluate`, `predict`, `save`,
+    callbacks and mixed precision work as usual.
+
+    There are two ways to make one:
+
+    - `ForwardOnlyModel(layers)`: a list that starts with `keras.Input`; the
+      features of each layer are the input of the next.
+    - `ForwardOnlyModel(inputs, outputs)`: any acyclic functional graph, with
+      `outputs` the list of the goodness tensors of its local layers.
+
+    Layers between the local ones must have no trainable weights (pooling,
+    addition, concatenation, augmentation, frozen layers).
+
+    Calling the model, `predict`, `evaluate` and `export` give the combined
+    prediction: the weighted sum of the layers' goodness (logits).
+
+    Args:
+        layers: list of `keras.Input`, local layers and layers without
+            trainable weights.
+        inputs, outputs: as in `keras.Model`, see above.
+        contribution: a `keras_ff.contributions.Contribution`, how layers are
+            weighed. `None` means `Uniform()`, the plain sum.
+        layer_clipnorm: float, the largest norm of each local layer's
+            gradients, clipped separately. Defaults to `None`, no clipping.
+        layer_metrics: bool, whether logs carry a loss and an accuracy of
+            every local layer. Defaults to `False`.
+        name: string, the model's name.
+
+    Raises:
+        ValueError: if there is no local layer, a layer with trainable weights
+            is not local, local layers differ in `num_classes`, or an output
+            is not a goodness tensor.
+        TypeError: if an argument is of the wrong type.
+
+    Example:
+
+    ```python
+    model = keras_ff.models.ForwardOnlyModel([
+        keras.Input((28, 28, 1)),
+        keras_ff.layers.CAWConv2D(40, 5, num_classes=10, padding="same"),
+        keras.layers.AveragePooling2D(2),
+        keras_ff.layers.CAWConv2D(80, 3, num_classes=10, padding="same"),
+    ])
+    model.compile(optimizer=keras.optimizers.AdamW(0.01))
+    model.fit(x_train, y_train, validation_split=0.1, epochs=5)
+    model.predict(x_test)  # (samples, 10): combined goodness
+    model.goodness(x_test)  # (samples, 2, 10): of every local layer
+    ```
+
+    A residual graph:
+
+    ```python
+    inputs = keras.Input((32, 32, 3))
+    x, goodness_1 = keras_ff.layers.CAWConv2D(
+        100, 3, num_classes=10, padding="same"
+    )(inputs)
+    y, goodness_2 = keras_ff.layers.CAWConv2D(
+        100, 3, num_classes=10, padding="same"
+    )(x)
+    x = keras.layers.Add()([x, y])
+    _, goodness_3 = keras_ff.layers.CAWConv2D(100, 3, num_classes=10)(x)
+    model = keras_ff.models.ForwardOnlyModel(
+        inputs, [goodness_1, goodness_2, goodness_3]
+    )
+    ```
+
+    Reference:
+
+    - [Hinton, 2022](https://arxiv.org/abs/2212.13345)
+    - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
+    """
+
+    # A signature like `keras.Model`'s keeps stock cloning and loading.
+    def __init__(self, *args, **kwargs):
+        options = {k: kwargs.pop(k) for k in OPTIONS if k in kwargs}
+        inputs, prediction = _read_arguments(args, kwargs, options)
+        super().__init__(inputs, prediction, **kwargs)
+        self._readout = producer(prediction)
+        self._graph = LayerGraph(self, self._readout)
+        self._needed = None
+        self._predict_needed = None
+        self._statistics = LocalStatistics(
+            [layer.name for layer in self.local_layers],
+            self.num_classes,
+            report=self._readout.layer_metrics,
+            measures_intervals=self.contribution.measures_intervals,
+        )
+
+    @property
+    def local_layers(self):
+        """The local layers, in the order of their goodness."""
+        return list(self._graph.local_layers)
+
+    @property
+    def num_classes(self):
+        return self.output_shape[-1]
+
+    @property
+    def contribution(self):
+        """How the layers are weighed; `.weights` are the numbers in force."""
+        return self._readout.contribution
+
+    @property
+    def epoch(self):
+        """The number of finished epochs of training, an int.
+
+        `fit` counts it, `save` keeps it. Temperature decay and regularizer
+        warm-up follow it. Set it in a training loop of your own.
+        """
+        return int(ops.convert_to_numpy(self._readout.epoch))
+
+    @epoch.setter
+    def epoch(self, value):
+        self._readout.epoch.assign(value)
+
+    def goodness(self, x, batch_size=None, verbose=0, steps=None):
+        """The goodness of every local layer.
+
+        Args:
+            x: input samples, as in `predict`.
+            batch_size, verbose, steps: as in `predict`.
+
+        Returns:
+            NumPy array of shape `(samples, local layers, num_classes)`.
+        """
+        return self._graph.goodness_model().predict(
+            x, batch_size=batch_size, verbose=verbose, steps=steps
+        )
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        **kwargs,
+    ):
+        """Configures the model for training, as in `keras.Model`.
+
+        Args:
+            optimizer: as in `keras.Model`. A `keras.optimizers.MultiOptimizer`
+                gives each layer its own.
+            loss: a `keras.losses.Loss` on logits, applied to every local
+                layer. `None` means `keras_ff.losses.LocalCrossentropy()`.
+            loss_weights: not supported; there is one prediction.
+            metrics: metrics of the combined prediction. `None` means
+                `["accuracy"]`.
+            **kwargs: the other arguments of `keras.Model.compile`.
+        """
+        if loss_weights is not None:
+            raise ValueError(
+                "A ForwardOnlyModel has one prediction and no loss weights. "
+                f"Received: loss_weights={loss_weights}"
+            )
+        self._graph.check_trainable()
+        super().compile(
+            optimizer=optimizer,
+            loss=_check_loss(loss),
+            metrics=["accuracy"] if metrics is None else metrics,
+            **kwargs,
+        )
+
+    def get_compile_config(self):
+        return _with_public_names(super().get_compile_config())
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
+        """Trains the model, as in `keras.Model`.
+
+        Shuffled arrays come in an order that depends on the model's seed and
+        the epoch alone, so that a run resumed with
+        `keras.callbacks.BackupAndRestore` sees the batches that an
+        uninterrupted one would have seen. Training data with a method
+        `set_epoch(epoch)` is told the epoch.
+        """
+        if y is not None:
+            check_labels(y, self.num_classes)
+        if isinstance(validation_data, (tuple, list)):
+            check_labels(validation_data[1], self.num_classes)
+        has_validation = validation_data is not None or validation_split
+        if self.contribution.source == "validation" and not has_validation:
+            raise ValueError(
+                f"The contribution {type(self.contribution).__name__} is "
+                "updated from validation data. Received: validation_data=None"
+                ", validation_split=0. Give one of them, or use another "
+                "contribution (LossAware(source='training'), Uniform())."
+            )
+        if shuffle and steps_per_epoch is None and _are_arrays((x, y)):
+            arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
+            arrays = tree.map_structure(_to_numpy, arrays)
+            if 0 < validation_split < 1 and validation_data is None:
+                arrays, validation_data = _split(arrays, validation_split)
+            seed = int(ops.convert_to_numpy(self._readout.shuffle_seed))
+            x = EpochArrays(arrays, batch_size or 32, seed)
+            validation_batch_size = validation_batch_size or batch_size
+            y, sample_weight, batch_size = None, None, None
+            validation_split, shuffle = 0.0, False
+        return super().fit(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=_prepend(TrainingState(x), callbacks, self),
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle and y is not None,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        if y is not None and "_use_cached_eval_dataset" not in kwargs:
+            check_labels(y, self.num_classes)
+        results = super().evaluate(x, y, *args, **kwargs)
+        self._statistics.check_labels()
+        return results
+
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        check_labels(y, self.num_classes)
+        results = super().train_on_batch(x, y, *args, **kwargs)
+        self._raise_if_unsound()
+        return results
+
+    def test_on_batch(self, x, y=None, *args, **kwargs):
+        check_labels(y, self.num_classes)
+        return super().test_on_batch(x, y, *args, **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        if self._needed is None:
+            return super().call(inputs, training=training, mask=mask)
+        goodness = {}
+
+        def visit(index, layer, args, kwargs):
+            features, goodness[index] = layer(
+                *args, training=training, **kwargs
+            )
+            return features
+
+        self._graph.run(inputs, visit, training, needed=self._needed)
+        return self._readout.combine(goodness.items())
+
+    def predict(self, *args, **kwargs):
+        """Combined goodness (logits) of samples, as in `keras.Model`.
+
+        Layers whose contribution is zero, and on which no other layer
+        depends, are not computed.
+        """
+        return self._pruned(super().predict)(*args, **kwargs)
+
+    def predict_on_batch(self, x):
+        return self._pruned(super().predict_on_batch)(x)
+
+    def export(self, *args, **kwargs):
+        """Exports the combined prediction, as in `keras.Model`.
+
+        Layers that do not contribute are left out of the exported graph.
+        """
+        return self._pruned(super().export)(*args, **kwargs)
+
+    def _pruned(self, method):
+        """Makes a method compute only the layers that contribute."""
+
+        @functools.wraps(method)
+        def wrapped(*args, **kwargs):
+            weights = self.contribution.weights
+            needed = tuple(i for i, w in enumerate(weights) if w != 0)
+            if needed != self._predict_needed:
+                # The set of layers is fixed when the function is traced.
+                self.predict_function = None
+                self._predict_needed = needed
+            self._needed = needed
+            try:
+                return method(*args, **kwargs)
+            finally:
+                self._needed = None
+
+        return wrapped
+
+    def _local_pass(self, x, y, sample_weight, training, differentiate=None):
+        """Runs all local layers on a batch, each with its own loss.
+
+        Args:
+            x, y, sample_weight: the batch.
+            training: bool.
+            differentiate: the backend's function `(layer, objective, scale)
+                -> (outputs, gradients)`; `objective()` gives the layer's loss
+                and its outputs. `None` if no gradients are wanted.
+
+        Returns:
+            A `LocalBatch`.
+        """
+        if y is None:
+            raise ValueError("Labels are needed. Received: y=None")
+        check_label_shape(y.shape, self.num_classes)
+        records = {}
+        gradients = {}
+        if differentiate is not None:
+            scale = self.optimizer.scale_loss(ops.ones(()))
+
+        def visit(index, layer, args, kwargs):
+            def objective():
+                features, goodness = layer(*args, training=training, **kwargs)
+                loss = self.loss(y, goodness, sample_weight=sample_weight)
+                penalty = ops.zeros(())
+                for term in layer.losses:
+                    penalty = penalty + self._aggregate_additional_loss(term)
+                return loss + penalty, (features, goodness, loss, penalty)
+
+            if differentiate is None or not layer.trainable_variables:
+                _, outputs = objective()
+            else:
+                outputs, found = differentiate(layer, objective, scale)
+                found = self._clip(found, scale)
+                for variable, gradient in zip(layer.trainable_variables, found):
+                    gradients[id(variable)] = gradient
+            features, *records[index] = outputs
+            return features
+
+        self._graph.run(x, visit, training)
+        goodness, losses, penalties = zip(
+            *(records[i] for i in range(len(records)))
+        )
+        return LocalBatch(
+            x=x,
+            y=ops.convert_to_tensor(y),
+            sample_weight=sample_weight,
+            training=training,
+            goodness=list(goodness),
+            losses=[self._unscale(loss) for loss in losses],
+            penalties=[self._unscale(penalty) for penalty in penalties],
+            gradients=[gradients[id(v)] for v in self.trainable_variables]
+            if training
+            else None,
+        )
+
+    def _clip(self, gradients, scale):
+        limit = self._readout.layer_clipnorm
+        if limit is None:
+            return gradients
+        # The gradients still carry the optimizer's loss scale.
+        limit = limit * scale
+        square = sum(
+            ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients
+        )
+        factor = limit / ops.maximum(ops.sqrt(square), limit)
+        return [g * ops.cast(factor, g.dtype) for g in gradients]
+
+    def _unscale(self, loss):
+        """Undoes what the backend's data parallelism does to a loss."""
+        return loss
+
+    def _is_sound(self, batch):
+        """Whether a batch may be trained on: its labels and losses are."""
+        _, lowest, highest = class_numbers(batch.y)
+        total = sum(batch.losses) + sum(batch.penalties)
+        in_range = ops.logical_and(lowest >= 0, highest < self.num_classes)
+        return ops.logical_and(in_range, ops.isfinite(total))
+
+    def _log_batch(self, batch):
+        """Updates all metrics with a batch and returns the logs."""
+        self._loss_tracker.update_state(
+            sum(batch.losses) + sum(batch.penalties),
+            sample_weight=ops.shape(batch.goodness[0])[0],
+        )
+        self._statistics.update_state(
+            batch.y,
+            batch.goodness,
+            batch.losses,
+            batch.penalties,
+            batch.training,
+        )
+        prediction = self._readout.combine(enumerate(batch.goodness))
+        return self.compute_metrics(
+            batch.x, batch.y, prediction, batch.sample_weight
+        )
+
+    def _start_epoch(self):
+        for local_layer in self.local_layers:
+            for layer in local_layer._flatten_layers():
+                epoch = getattr(layer, "epoch", None)
+                if isinstance(epoch, keras.Variable):
+                    epoch.assign(self.epoch)
+
+    def _update_contribution(self, source):
+        if self.contribution.source == source:
+            weights = self.contribution.update(self._statistics)
+            self._readout.contribution_weights.assign(weights)
+
+    def _raise_if_unsound(self):
+        self._statistics.check_labels()
+        self._statistics.check_losses()
+
+    def _seed_states(self):
+        weights = {id(v) for v in self.weights}
+        return [v for v in self.variables if id(v) not in weights]
+
+    # Keras does not save the state of random generators; without it a
+    # resumed run would repeat its dropout masks.
+    def save_own_variables(self, store):
+        for i, state in enumerate(self._seed_states()):
+            store[f"seed_state_{i}"] = ops.convert_to_numpy(state)
+
+    def load_own_variables(self, store):
+        for i, state in enumerate(self._seed_states()):
+            if f"seed_state_{i}" in store:
+                state.assign(store[f"seed_state_{i}"])
+
+
+class LocalBatch(NamedTuple):
+    """A batch and what the local layers made of it."""
+
+    x: Any
+    y: Any
+    sample_weight: Any
+    training: bool
+    goodness: list
+    losses: list
+    penalties: list
+    gradients: list | None
+
+
+def _read_arguments(args, kwargs, options):
+    """The inputs and the combined prediction of a new model."""
+    args = list(args)
+    if len(args) == 1 and "outputs" not in kwargs:
+        inputs, goodness = _chain(args[0])
+    elif "layers" in kwargs:
+        inputs, goodness = _chain(kwargs.pop("layers"))
+    else:
+        inputs = args.pop(0) if args else kwargs.pop("inputs")
+        goodness = args.pop(0) if args else kwargs.pop("outputs")
+        goodness = tree.flatten(goodness)
+    if not goodness:
+        raise ValueError(
+            "A ForwardOnlyModel needs at least one local layer. Received: none"
+        )
+    if len(goodness) == 1 and isinstance(
+        producer(goodness[0]), WeightedGoodness
+    ):
+        # Loading and cloning give the prediction itself.
+        return inputs, goodness[0]
+    for tensor in goodness:
+        if not isinstance(producer(tensor), LocalLayer):
+            raise ValueError(
+                "Every output of a ForwardOnlyModel must be the goodness "
+                "(the second output) of a local layer. Received: "
+                f"{tensor!r}"
+            )
+    return inputs, WeightedGoodness(**options)(goodness)
+
+
+def _chain(layers):
+    """Connects a list of layers; returns its input and all goodness."""
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise TypeError(
+            "`layers` must be a list that starts with keras.Input(shape). "
+            f"Received: {layers!r}"
+        )
+    first, *layers = layers
+    if isinstance(first, keras.layers.InputLayer):
+        first = first.output
+    if not isinstance(first, keras.KerasTensor):
+        raise ValueError(
+            "The first element of `layers` must be keras.Input(shape). "
+            f"Received: {first!r}"
+        )
+    features, goodness = first, []
+    for layer in layers:
+        if isinstance(layer, LocalLayer):
+            features, scores = layer(features)
+            goodness.append(scores)
+        elif isinstance(layer, keras.Layer):
+            features = layer(features)
+        else:
+            raise TypeError(
+                "`layers` must hold Keras layers after keras.Input. "
+                f"Received: {layer!r} of type {type(layer).__name__}"
+            )
+    return first, goodness
+
+
+def _check_loss(loss):
+    if loss is None:
+        return LocalCrossentropy()
+    if not isinstance(loss, keras.losses.Loss):
+        raise TypeError(
+            "`loss` must be a keras.losses.Loss on logits, or None for "
+            "keras_ff.losses.LocalCrossentropy(). Received: "
+            f"loss={loss!r}. For instance "
+            "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        )
+    if loss.get_config().get("from_logits") is False:
+        raise ValueError(
+            "Goodness is used as logits: give the loss from_logits=True. "
+            f"Received: {type(loss).__name__}(from_logits=False)"
+        )
+    return loss
+
+
+def _with_public_names(config):
+    """Names optimizers as every backend knows them.
+
+    On PyTorch, Keras writes the module of its PyTorch optimizers, which no
+    other backend can train with.
+    """
+    if isinstance(config, dict):
+        config = {k: _with_public_names(v) for k, v in config.items()}
+        if str(config.get("module")).startswith(
+            "keras.src.backend.torch.optimizers"
+        ):
+            config["module"] = "keras.optimizers"
+            config["registered_name"] = None
+        return config
+    if isinstance(config, (list, tuple)):
+        return type(config)(_with_public_names(v) for v in config)
+    return config
+
+
+def _are_arrays(data):
+    leaves = tree.flatten(data)
+    return all(hasattr(a, "__array__") and hasattr(a, "shape") for a in leaves)
+
+
+def _to_numpy(array):
+    if ops.is_tensor(array):
+        return ops.convert_to_numpy(array)
+    return array.__array__()
+
+
+def _split(arrays, fraction):
+    """Splits off the last samples for validation, as Keras does."""
+    size = len(tree.flatten(arrays)[0])
+    start = int(size * (1 - fraction))
+    if not 0 < start < size:
+        raise ValueError(
+            f"{size} samples are too few for validation_split={fraction}"
+        )
+    return (
+        tree.map_structure(lambda a: a[:start], arrays),
+        tree.map_structure(lambda a: a[start:], arrays),
+    )
+
+
+def _prepend(callback, callbacks, model):
+    """A callback list in which `callback` runs first."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callback.set_model(model)
+        callback.set_params(callbacks.params)
+        callbacks.callbacks.insert(0, callback)
+        return callbacks
+    return [callback, *tree.flatten(callbacks or [])]

@@ -1,0 +1,195 @@
+import inspect
+
+import keras
+from keras import tree
+
+from keras_ff.layers import LocalLayer
+
+
+class LayerGraph:
+    """The order in which a functional model's layers run.
+
+    One walk serves training, evaluation and pruned prediction. It keeps a
+    tensor only until its last use. The nodes of the functional graph are
+    private to Keras; only this file reads them.
+
+    Args:
+        model: a functional model whose last layer combines the goodness of
+            its local layers.
+        readout: that last layer.
+
+    Attributes:
+        local_layers: list of the local layers, in the order of their
+            goodness.
+    """
+
+    def __init__(self, model, readout):
+        self._model = model
+        self._nodes = [
+            node
+            for depth in sorted(model._nodes_by_depth, reverse=True)
+            for node in model._nodes_by_depth[depth]
+            if not node.is_input and node.operation is not readout
+        ]
+        self._goodness_tensors = _readout_node(model, readout).input_tensors
+        self.local_layers = self._find_local_layers()
+        self._index = {id(x): i for i, x in enumerate(self._goodness_tensors)}
+        self._takes_training = {
+            id(node.operation)
+            for node in self._nodes
+            if "training" in inspect.signature(node.operation.call).parameters
+        }
+        self._plans = {}
+        self._goodness_model = None
+
+    def _find_local_layers(self):
+        found = {}
+        for node in self._nodes:
+            layer = node.operation
+            if not isinstance(layer, LocalLayer):
+                _check_not_trainable(layer)
+                continue
+            if any(n.operation is layer for n in found.values()):
+                raise ValueError(
+                    f"Local layer '{layer.name}' is used more than once in "
+                    "the graph. A local layer has one input and one local "
+                    "loss: make a second layer instead."
+                )
+            found[id(node.outputs[1])] = node
+        names = [node.operation.name for node in found.values()]
+        for tensor in self._goodness_tensors:
+            if id(tensor) not in found:
+                raise ValueError(
+                    "Every output of a ForwardOnlyModel must be the goodness "
+                    "(the second output) of a local layer. Received: "
+                    f"{tensor}. Local layers: {names}"
+                )
+        order = {id(x): i for i, x in enumerate(self._goodness_tensors)}
+        for key, node in found.items():
+            if key not in order:
+                raise ValueError(
+                    f"The goodness of local layer '{node.operation.name}' is "
+                    "not among the model's outputs, so the layer would never "
+                    "learn. Add it to `outputs`."
+                )
+        if len(order) < len(self._goodness_tensors):
+            raise ValueError("The same goodness is given twice in `outputs`.")
+        return [found[id(x)].operation for x in self._goodness_tensors]
+
+    def check_trainable(self):
+        """Raises if a layer that is not local has become trainable."""
+        for node in self._nodes:
+            if not isinstance(node.operation, LocalLayer):
+                _check_not_trainable(node.operation)
+
+    def run(self, inputs, visit, training, needed=None):
+        """Runs the layers in order.
+
+        Args:
+            inputs: what the model is called with.
+            visit: function `(index, layer, args, kwargs)` that runs local
+                layer number `index` and returns its features.
+            training: bool.
+            needed: tuple of the numbers of the local layers that are wanted.
+                Layers on which none of them depends are not run. Defaults to
+                all.
+        """
+        nodes, last_use = self._plan(needed)
+        flat_inputs = self._model._standardize_inputs(inputs)
+        tensors = {
+            id(x): value for x, value in zip(self._model.inputs, flat_inputs)
+        }
+        del inputs, flat_inputs
+        for node, finished in zip(nodes, last_use):
+            args, kwargs = node.arguments.fill_in(tensors)
+            layer = node.operation
+            if isinstance(layer, LocalLayer):
+                index = self._index[id(node.outputs[1])]
+                tensors[id(node.outputs[0])] = visit(index, layer, args, kwargs)
+            else:
+                if id(layer) in self._takes_training:
+                    kwargs["training"] = training
+                outputs = tree.flatten(layer(*args, **kwargs))
+                for symbol, value in zip(node.outputs, outputs):
+                    tensors[id(symbol)] = value
+                del outputs
+            del args, kwargs
+            for key in finished:
+                tensors.pop(key, None)
+
+    def _plan(self, needed):
+        """The nodes to run, and what each of them uses for the last time."""
+        if needed not in self._plans:
+            nodes = self._nodes
+            if needed is not None:
+                nodes = self._ancestors(
+                    [self._goodness_tensors[i] for i in needed]
+                )
+            last = {}
+            for i, node in enumerate(nodes):
+                for symbol in [*node.input_tensors, *node.outputs]:
+                    last[id(symbol)] = i
+            last_use = [[] for _ in nodes]
+            for key, i in last.items():
+                last_use[i].append(key)
+            self._plans[needed] = nodes, last_use
+        return self._plans[needed]
+
+    def _ancestors(self, tensors):
+        wanted = {id(x) for x in tensors}
+        nodes = []
+        for node in reversed(self._nodes):
+            if any(id(x) in wanted for x in node.outputs):
+                nodes.append(node)
+                wanted.update(id(x) for x in node.input_tensors)
+        return nodes[::-1]
+
+    def goodness_model(self):
+        """A plain Keras model from the inputs to `(batch, layers, classes)`."""
+        if self._goodness_model is None:
+            self._goodness_model = keras.Model(
+                self._model.input,
+                keras.ops.stack(self._goodness_tensors, axis=1),
+            )
+        return self._goodness_model
+
+
+def _readout_node(model, readout):
+    (node,) = [
+        node
+        for nodes in model._nodes_by_depth.values()
+        for node in nodes
+        if node.operation is readout
+    ]
+    return node
+
+
+def _check_not_trainable(layer):
+    if not isinstance(layer, keras.Layer):
+        return
+    nested = [
+        part.name
+        for part in layer._flatten_layers(include_self=False)
+        if isinstance(part, LocalLayer)
+    ]
+    if nested:
+        raise ValueError(
+            f"Layer '{layer.name}' contains local layers ({nested}), whose "
+            "goodness the model cannot reach. Put them into the graph "
+            "directly."
+        )
+    if layer.trainable_variables:
+        kind = type(layer).__name__
+        raise ValueError(
+            f"Layer '{layer.name}' ({kind}) has trainable weights but is not "
+            "a local layer: no local loss would train it. Make it one, "
+            "keras_ff.layers.LocalBlock([keras.layers."
+            f"{kind}(...)], goodness=keras_ff.layers.GoodnessProjection("
+            "num_classes)), or freeze it with `layer.trainable = False`."
+        )
+
+
+def producer(tensor):
+    """The layer that a symbolic tensor comes from."""
+    history = getattr(tensor, "_keras_history", None)
+    return history.operation if history else None

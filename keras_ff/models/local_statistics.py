@@ -1,0 +1,133 @@
+import keras
+import numpy as np
+from keras import ops
+
+
+class LocalStatistics(keras.metrics.Metric):
+    """What is counted for every local layer over an epoch.
+
+    Args:
+        names: the names of the local layers.
+        num_classes: int.
+        report: bool, whether `result` gives a loss and an accuracy per layer.
+        measures_intervals: bool, whether the accuracy of every interval of
+            layers is counted.
+    """
+
+    def __init__(self, names, num_classes, report, measures_intervals):
+        super().__init__(name="local_statistics", dtype="float32")
+        self.names = list(names)
+        self.num_classes = num_classes
+        self.report = report
+        self.measures_intervals = measures_intervals
+        size = len(self.names)
+
+        def add(name, shape):
+            return self.add_variable(shape, "zeros", name=name)
+
+        self.count = add("count", ())
+        self.loss = add("loss", (size,))
+        self.penalty = add("penalty", (size,))
+        self.hits = add("hits", (size,))
+        # The lowest label below 0 and the highest above, 0 if none.
+        self.lowest_label = add("lowest_label", ())
+        self.highest_label = add("highest_label", ())
+        if measures_intervals:
+            self.interval_hits = add("interval_hits", (size, size))
+
+    def update_state(self, y, goodness, losses, penalties, training):
+        """Adds one batch.
+
+        Args:
+            y: labels, class numbers or one-hot rows.
+            goodness: list of `(batch, num_classes)`.
+            losses: list of scalars, the layers' losses.
+            penalties: list of scalars, the layers' regularizers.
+            training: bool. Intervals are counted on held-out data only.
+        """
+        labels, lowest, highest = class_numbers(y)
+        batch = ops.cast(ops.shape(goodness[0])[0], "float32")
+        self.count.assign_add(batch)
+        self.loss.assign_add(batch * ops.stack(losses))
+        self.penalty.assign_add(batch * ops.stack(penalties))
+        self.lowest_label.assign(ops.minimum(self.lowest_label, lowest))
+        self.highest_label.assign(ops.maximum(self.highest_label, highest))
+        if self.report:
+            self.hits.assign_add(_hits(ops.stack(goodness), labels))
+        if self.measures_intervals and not training:
+            self.interval_hits.assign_add(_interval_hits(goodness, labels))
+
+    def result(self):
+        if not self.report:
+            return {}
+        count = ops.maximum(self.count, 1.0)
+        loss = (self.loss + self.penalty) / count
+        accuracy = self.hits / count
+        return {
+            f"{name}_{key}": values[i]
+            for i, name in enumerate(self.names)
+            for key, values in (("loss", loss), ("accuracy", accuracy))
+        }
+
+    def mean_loss(self):
+        """Mean loss of each layer, without regularizers (NumPy)."""
+        return _numpy(self.loss) / max(_numpy(self.count), 1.0)
+
+    def interval_accuracy(self):
+        """Accuracy of the summed goodness of layers s to e (NumPy)."""
+        accuracy = _numpy(self.interval_hits) / max(_numpy(self.count), 1.0)
+        below = np.tril(np.ones_like(accuracy, bool), -1)
+        return np.where(below, np.nan, accuracy)
+
+    def check_labels(self):
+        """Raises if a label was outside the classes."""
+        lowest, highest = _numpy(self.lowest_label), _numpy(self.highest_label)
+        if lowest < 0 or highest >= self.num_classes:
+            received = lowest if lowest < 0 else highest
+            raise ValueError(
+                f"Labels must be in [0, {self.num_classes}). Received: "
+                f"{received:g}. The batch with this label was not trained on."
+            )
+
+    def check_losses(self):
+        """Raises if the loss of a layer was not a number."""
+        total = _numpy(self.loss) + _numpy(self.penalty)
+        broken = [n for n, v in zip(self.names, total) if not np.isfinite(v)]
+        if broken:
+            raise ValueError(
+                f"The loss of local layer '{broken[0]}' became NaN or "
+                f"infinite (first of {len(broken)} such layers of "
+                f"{len(self.names)}). Training stopped; the weights are those "
+                "from before that batch. Look for NaN in the data or lower "
+                "the learning rate."
+            )
+
+
+def class_numbers(y):
+    """Class numbers of labels, and the lowest and highest of them."""
+    if len(y.shape) == 2 and y.shape[-1] != 1:
+        zero = ops.zeros((), "float32")
+        return ops.cast(ops.argmax(y, axis=-1), "int32"), zero, zero
+    labels = ops.reshape(y, (-1,))
+    as_float = ops.cast(labels, "float32")
+    return ops.cast(labels, "int32"), ops.min(as_float), ops.max(as_float)
+
+
+def _hits(goodness, labels):
+    predicted = ops.cast(ops.argmax(goodness, axis=-1), "int32")
+    return ops.sum(ops.cast(predicted == labels, "float32"), axis=-1)
+
+
+def _interval_hits(goodness, labels):
+    goodness = ops.stack(goodness)
+    size = goodness.shape[0]
+    rows = []
+    for start in range(size):
+        # Sums of layers start..end for every end at or after start.
+        sums = ops.cumsum(goodness[start:], axis=0)
+        rows.append(ops.pad(_hits(sums, labels), [[start, 0]]))
+    return ops.stack(rows)
+
+
+def _numpy(variable):
+    return np.array(ops.convert_to_numpy(variable))

@@ -1,0 +1,10 @@
+"""The local step, one file a backend: nothing else knows a backend."""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from keras_ff.models.trainers.tensorflow import LocalTrainer as LocalTrainer
+elif keras.backend.backend() == "jax":
+    from keras_ff.models.trainers.jax import LocalTrainer as LocalTrainer
+else:
+    from keras_ff.models.trainers.torch import LocalTrainer as LocalTrainer

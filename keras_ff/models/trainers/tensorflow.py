@@ -1,0 +1,48 @@
+import keras
+import tensorflow as tf
+
+
+class LocalTrainer:
+    """The local step on TensorFlow: a layer waits for the last's gradients."""
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        batch = self._local_pass(x, y, sample_weight, True, self._differentiate)
+
+        def apply():
+            self.optimizer.apply(batch.gradients, self.trainable_variables)
+            return True
+
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            # Replicas cannot meet inside a branch.
+            apply()
+        else:
+            tf.cond(self._is_sound(batch), apply, lambda: False)
+        return self._log_batch(batch)
+
+    def test_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self._log_batch(self._local_pass(x, y, sample_weight, False))
+
+    def _differentiate(self, layer, objective, scale):
+        variables = [v.value for v in layer.trainable_variables]
+        with tf.GradientTape() as tape:
+            loss, (features, *outputs) = objective()
+            scaled_loss = loss * scale
+        gradients = tape.gradient(
+            scaled_loss,
+            variables,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        # Without this the graph runs all forward passes first and keeps
+        # every activation.
+        with tf.control_dependencies(gradients):
+            features = tf.identity(features)
+        return (features, *outputs), gradients
+
+    def _unscale(self, loss):
+        # Keras divides losses by the replicas, over which it sums gradients.
+        return loss * tf.distribute.get_strategy().num_replicas_in_sync

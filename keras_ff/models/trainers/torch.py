@@ -1,0 +1,34 @@
+import keras
+import torch
+
+
+class LocalTrainer:
+    """The local step on PyTorch: a layer's graph is freed before the next."""
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with torch.no_grad():
+            batch = self._local_pass(
+                x, y, sample_weight, True, self._differentiate
+            )
+            if self._is_sound(batch):
+                self.optimizer.apply(batch.gradients, self.trainable_variables)
+            return self._log_batch(batch)
+
+    def test_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with torch.no_grad():
+            return self._log_batch(self._local_pass(x, y, sample_weight, False))
+
+    def _differentiate(self, layer, objective, scale):
+        variables = [v.value for v in layer.trainable_variables]
+        with torch.enable_grad():
+            loss, outputs = objective()
+            gradients = torch.autograd.grad(
+                loss * scale, variables, allow_unused=True
+            )
+        gradients = [
+            torch.zeros_like(v) if g is None else g
+            for v, g in zip(variables, gradients)
+        ]
+        return keras.tree.map_structure(torch.Tensor.detach, outputs), gradients

@@ -1,0 +1,125 @@
+import random
+
+import keras
+from keras import ops
+
+from keras_ff.contributions import Contribution
+from keras_ff.contributions import Uniform
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class WeightedGoodness(keras.layers.Layer):
+    """The last layer of a `ForwardOnlyModel`: the weighted sum of goodness.
+
+    It also holds the state and the options that belong to the whole model,
+    so that stock saving and cloning carry them: the contribution's weights,
+    the number of finished epochs and the seed of the shuffling.
+
+    Args:
+        contribution: a `keras_ff.contributions.Contribution`, or `None` for
+            `Uniform()`.
+        layer_clipnorm: see `ForwardOnlyModel`.
+        layer_metrics: see `ForwardOnlyModel`.
+        **kwargs: base layer keyword arguments.
+
+    Input shape:
+        List of `(batch, num_classes)`, one a local layer.
+
+    Output shape:
+        `(batch, num_classes)`, float32.
+    """
+
+    def __init__(
+        self,
+        contribution=None,
+        layer_clipnorm=None,
+        layer_metrics=False,
+        name="weighted_goodness",
+        **kwargs,
+    ):
+        kwargs["dtype"] = "float32"
+        super().__init__(name=name, **kwargs)
+        contribution = Uniform() if contribution is None else contribution
+        if not isinstance(contribution, Contribution):
+            raise TypeError(
+                "`contribution` must be a keras_ff.contributions.Contribution "
+                "or None. Received: "
+                f"contribution={contribution!r} of type "
+                f"{type(contribution).__name__}"
+            )
+        if layer_clipnorm is not None and layer_clipnorm <= 0:
+            raise ValueError(
+                "`layer_clipnorm` must be positive or None. "
+                f"Received: layer_clipnorm={layer_clipnorm}"
+            )
+        if contribution._variable is not None:
+            # It belongs to another model already.
+            contribution = type(contribution).from_config(
+                contribution.get_config()
+            )
+        self.contribution = contribution
+        self.layer_clipnorm = layer_clipnorm
+        self.layer_metrics = layer_metrics
+
+    def build(self, input_shape):
+        if len({tuple(shape) for shape in input_shape}) > 1:
+            raise ValueError(
+                "All local layers must have the same `num_classes`. Received "
+                f"goodness of shapes {[tuple(s) for s in input_shape]}"
+            )
+        num_layers = len(input_shape)
+        self.contribution_weights = self.add_weight(
+            name="contribution",
+            shape=(num_layers,),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(
+                self.contribution.initial_weights(num_layers), dtype
+            ),
+            trainable=False,
+        )
+        self.epoch = self.add_weight(
+            name="epoch",
+            shape=(),
+            initializer="zeros",
+            dtype="int32",
+            trainable=False,
+        )
+        # Drawn from Python's generator, as Keras's default seeds are.
+        seed = random.randrange(2**31)
+        self.shuffle_seed = self.add_weight(
+            name="shuffle_seed",
+            shape=(),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(seed, dtype),
+            dtype="int32",
+            trainable=False,
+        )
+        self.contribution._variable = self.contribution_weights
+
+    def call(self, inputs):
+        return self.combine(enumerate(inputs))
+
+    def combine(self, numbered_goodness):
+        """The weighted sum over pairs of layer number and goodness."""
+        return sum(
+            self.contribution_weights[i] * goodness
+            for i, goodness in numbered_goodness
+        )
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            contribution=keras.saving.serialize_keras_object(self.contribution),
+            layer_clipnorm=self.layer_clipnorm,
+            layer_metrics=self.layer_metrics,
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["contribution"] = keras.saving.deserialize_keras_object(
+            config["contribution"]
+        )
+        return cls(**config)
