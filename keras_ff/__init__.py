@@ -29,6 +29,7 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
         f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
     )
 
+from keras_ff import applications as applications
 from keras_ff import contributions as contributions
 from keras_ff import datasets as datasets
 from keras_ff import layers as layers

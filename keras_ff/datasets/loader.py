@@ -94,6 +94,14 @@ def load(
     model.fit(train, validation_data=validation, epochs=10)
     model.evaluate(test)
     ```
+
+    Any other Keras model is told the epoch with a callback:
+
+    ```python
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch)
+    )
+    ```
     """
     details = catalog.info(name)
     _check_integer("batch_size", batch_size, minimum=1)
@@ -209,10 +217,9 @@ def _epochs(tf, indices, batch_size, drop_remainder, seed):
         epoch.assign(value)
 
     steps = len(_batches(tf, indices, batch_size, drop_remainder))
-    dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)), (
-        set_epoch
-    )
+    known_length = tf.data.experimental.assert_cardinality(steps)
+    dataset = tf.data.Dataset.range(1).flat_map(one_epoch).apply(known_length)
+    return dataset, set_epoch
 
 
 def _check_integer(name, value, minimum):

@@ -1,6 +1,4 @@
 import functools
-from typing import Any
-from typing import NamedTuple
 
 import keras
 from keras import ops
@@ -11,10 +9,8 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.epoch_arrays import EpochArrays
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.graph import producer
-from keras_ff.models.labels import check_label_shape
 from keras_ff.models.labels import check_labels
 from keras_ff.models.local_statistics import LocalStatistics
-from keras_ff.models.local_statistics import class_numbers
 from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.weighted_goodness import WeightedGoodness
@@ -243,8 +239,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             arrays = tree.map_structure(_to_numpy, arrays)
             if 0 < validation_split < 1 and validation_data is None:
                 arrays, validation_data = _split(arrays, validation_split)
-            seed = int(ops.convert_to_numpy(self._readout.shuffle_seed))
-            x = EpochArrays(arrays, batch_size or 32, seed)
+            x = EpochArrays(arrays, batch_size or 32, self._shuffle_seed())
             validation_batch_size = validation_batch_size or batch_size
             y, sample_weight, batch_size = None, None, None
             validation_split, shuffle = 0.0, False
@@ -335,105 +330,11 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
 
         return wrapped
 
-    def _local_pass(self, x, y, sample_weight, training, differentiate=None):
-        """Runs all local layers on a batch, each with its own loss.
-
-        Args:
-            x, y, sample_weight: the batch.
-            training: bool.
-            differentiate: the backend's function `(layer, objective, scale)
-                -> (outputs, gradients)`; `objective()` gives the layer's loss
-                and its outputs. `None` if no gradients are wanted.
-
-        Returns:
-            A `LocalBatch`.
-        """
-        if y is None:
-            raise ValueError("Labels are needed. Received: y=None")
-        check_label_shape(y.shape, self.num_classes)
-        records = {}
-        gradients = {}
-        if differentiate is not None:
-            scale = self.optimizer.scale_loss(ops.ones(()))
-
-        def visit(index, layer, args, kwargs):
-            def objective():
-                features, goodness = layer(*args, training=training, **kwargs)
-                loss = self.loss(y, goodness, sample_weight=sample_weight)
-                penalty = ops.zeros(())
-                for term in layer.losses:
-                    penalty = penalty + self._aggregate_additional_loss(term)
-                return loss + penalty, (features, goodness, loss, penalty)
-
-            if differentiate is None or not layer.trainable_variables:
-                _, outputs = objective()
-            else:
-                outputs, found = differentiate(layer, objective, scale)
-                found = self._clip(found, scale)
-                for variable, gradient in zip(layer.trainable_variables, found):
-                    gradients[id(variable)] = gradient
-            features, *records[index] = outputs
-            return features
-
-        self._graph.run(x, visit, training)
-        goodness, losses, penalties = zip(
-            *(records[i] for i in range(len(records)))
-        )
-        return LocalBatch(
-            x=x,
-            y=ops.convert_to_tensor(y),
-            sample_weight=sample_weight,
-            training=training,
-            goodness=list(goodness),
-            losses=[self._unscale(loss) for loss in losses],
-            penalties=[self._unscale(penalty) for penalty in penalties],
-            gradients=[gradients[id(v)] for v in self.trainable_variables]
-            if training
-            else None,
-        )
-
-    def _clip(self, gradients, scale):
-        limit = self._readout.layer_clipnorm
-        if limit is None:
-            return gradients
-        # The gradients still carry the optimizer's loss scale.
-        limit = limit * scale
-        square = sum(
-            ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients
-        )
-        factor = limit / ops.maximum(ops.sqrt(square), limit)
-        return [g * ops.cast(factor, g.dtype) for g in gradients]
-
-    def _unscale(self, loss):
-        """Undoes what the backend's data parallelism does to a loss."""
-        return loss
-
-    def _is_sound(self, batch):
-        """Whether a batch may be trained on: its labels and losses are."""
-        _, lowest, highest = class_numbers(batch.y)
-        total = sum(batch.losses) + sum(batch.penalties)
-        in_range = ops.logical_and(lowest >= 0, highest < self.num_classes)
-        return ops.logical_and(in_range, ops.isfinite(total))
-
-    def _log_batch(self, batch):
-        """Updates all metrics with a batch and returns the logs."""
-        self._loss_tracker.update_state(
-            sum(batch.losses) + sum(batch.penalties),
-            sample_weight=ops.shape(batch.goodness[0])[0],
-        )
-        self._statistics.update_state(
-            batch.y,
-            batch.goodness,
-            batch.losses,
-            batch.penalties,
-            batch.training,
-        )
-        prediction = self._readout.combine(enumerate(batch.goodness))
-        return self.compute_metrics(
-            batch.x, batch.y, prediction, batch.sample_weight
-        )
+    def _shuffle_seed(self):
+        return int(ops.convert_to_numpy(self._readout.shuffle_seed))
 
     def _start_epoch(self):
+        self._seed_epoch([self._shuffle_seed(), self.epoch])
         for local_layer in self.local_layers:
             for layer in local_layer._flatten_layers():
                 epoch = getattr(layer, "epoch", None)
@@ -463,19 +364,6 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         for i, state in enumerate(self._seed_states()):
             if f"seed_state_{i}" in store:
                 state.assign(store[f"seed_state_{i}"])
-
-
-class LocalBatch(NamedTuple):
-    """A batch and what the local layers made of it."""
-
-    x: Any
-    y: Any
-    sample_weight: Any
-    training: bool
-    goodness: list
-    losses: list
-    penalties: list
-    gradients: list | None
 
 
 def _read_arguments(args, kwargs, options):

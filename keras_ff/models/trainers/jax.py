@@ -1,8 +1,10 @@
 import jax
 import keras
 
+from keras_ff.models.trainers.local_step import LocalStep
 
-class LocalTrainer:
+
+class LocalTrainer(LocalStep):
     """The local step on JAX: one `value_and_grad` a layer in one function."""
 
     def train_step(self, state, data):

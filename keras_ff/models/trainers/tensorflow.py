@@ -1,8 +1,10 @@
 import keras
 import tensorflow as tf
 
+from keras_ff.models.trainers.local_step import LocalStep
 
-class LocalTrainer:
+
+class LocalTrainer(LocalStep):
     """The local step on TensorFlow: a layer waits for the last's gradients."""
 
     def train_step(self, data):

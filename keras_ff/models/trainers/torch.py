@@ -1,8 +1,11 @@
 import keras
+import numpy as np
 import torch
 
+from keras_ff.models.trainers.local_step import LocalStep
 
-class LocalTrainer:
+
+class LocalTrainer(LocalStep):
     """The local step on PyTorch: a layer's graph is freed before the next."""
 
     def train_step(self, data):
@@ -32,3 +35,10 @@ class LocalTrainer:
             for v, g in zip(variables, gradients)
         ]
         return keras.tree.map_structure(torch.Tensor.detach, outputs), gradients
+
+    def _seed_epoch(self, seed):
+        # Keras's dropout draws from PyTorch's global generator, whose state
+        # no checkpoint keeps.
+        torch.manual_seed(
+            int(np.random.SeedSequence(seed).generate_state(1)[0])
+        )

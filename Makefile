@@ -1,0 +1,44 @@
+# Everything sets itself up in .venv; that is fast when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+BACKENDS ?= tensorflow jax torch
+WORKERS ?= 2
+
+.PHONY: demo test lint format bench setup clean
+.DEFAULT_GOAL := demo
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml
+	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), \
+	'keras_ff needs Python 3.11 or newer, found ' + sys.version"
+	@echo "Setting up .venv (a few minutes, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--editable ".[dev]"
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m demo
+
+# One process a backend, as Keras has one backend a process.
+test: setup
+	@failed=0; for backend in $(BACKENDS); do \
+	echo "== $$backend"; \
+	KERAS_BACKEND=$$backend $(BIN)/python -m pytest -q -n $(WORKERS) \
+	$(PYTEST_ARGS) || failed=1; \
+	done; exit $$failed
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: setup
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+clean:
+	rm -rf .venv build *.egg-info demo/output runs

@@ -1,0 +1,1 @@
+"""What a local step costs next to backpropagation: `python -m benchmarks`."""

@@ -1,0 +1,248 @@
+"""What the examples share: flags, a resumable run, and its results.
+
+A run writes into its output folder:
+
+- `config.json`: the flags; the same command resumes an interrupted run, and
+  other flags in the same folder are refused;
+- `history.csv`: one row an epoch;
+- `best.keras`, `model.keras`: the model of the best validation accuracy, and
+  of the last epoch;
+- `metrics.json`: test accuracy of both, of every layer, and how it was
+  obtained;
+- `curves.png`, `layers.png`: pictures.
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import pathlib
+import platform
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+
+import keras_ff
+
+DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
+
+
+def parser(description, architectures):
+    flags = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = flags.add_argument
+    add("--dataset", choices=DATASETS, default="fashion_mnist")
+    add("--data-dir", help="folder of prepared TFDS data")
+    add("--architecture", choices=architectures, default=architectures[0])
+    add("--width-multiplier", type=float, default=1.0)
+    add("--epochs", type=int, default=10)
+    add("--batch-size", type=int, default=128)
+    add("--seed", type=int, default=0)
+    add("--validation-split", type=float, default=0.1)
+    add("--augment", action="store_true", help="shifts and flips")
+    add("--dtype", default="float32", help="float32 or mixed_bfloat16")
+    add("--output", type=pathlib.Path, required=True)
+    return flags
+
+
+def run(flags, build, learning_rate, final_learning_rate, image_size=None):
+    """Trains, or goes on training, and writes the results.
+
+    Args:
+        flags: the parsed flags.
+        build: function `DatasetInfo -> compiled model`.
+        learning_rate, final_learning_rate: ends of a cosine over the epochs,
+            stepped once an epoch.
+        image_size: int, what images are resized to. Defaults to their own.
+    """
+    output = flags.output
+    output.mkdir(parents=True, exist_ok=True)
+    config = {k: v for k, v in vars(flags).items() if k != "output"}
+    config["backend"] = keras.backend.backend()
+    if is_finished(output, config):
+        print((output / "metrics.json").read_text())
+        print(f"This run is finished. Remove {output} to train anew.")
+        return
+
+    keras.utils.set_random_seed(flags.seed)
+    keras.config.set_dtype_policy(flags.dtype)
+    train, validation, test = keras_ff.datasets.load(
+        flags.dataset,
+        batch_size=flags.batch_size,
+        data_dir=flags.data_dir,
+        augment=flags.augment,
+        validation_split=flags.validation_split,
+        seed=flags.seed,
+        image_size=image_size,
+    )
+    model = build(keras_ff.datasets.info(flags.dataset))
+    model.summary()
+
+    rows = read_history(output)
+    seconds = Seconds(output)
+    model.fit(
+        train,
+        validation_data=validation,
+        epochs=flags.epochs,
+        verbose=2,
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(
+                cosine(learning_rate, final_learning_rate, flags.epochs)
+            ),
+            keras.callbacks.ModelCheckpoint(
+                output / "best.keras",
+                monitor="val_accuracy",
+                mode="max",
+                save_best_only=True,
+                initial_value_threshold=max(
+                    (row["val_accuracy"] for row in rows), default=None
+                ),
+            ),
+            keras.callbacks.CSVLogger(output / "history.csv", append=True),
+            seconds,
+            keras.callbacks.BackupAndRestore(
+                output / "backup", double_checkpoint=True
+            ),
+        ],
+    )
+    model.save(output / "model.keras")
+
+    best = keras_ff.models.load_model(output / "best.keras")
+    last_result = model.evaluate(test, verbose=0, return_dict=True)
+    rows = read_history(output)
+    results = {
+        "config": config,
+        "test_accuracy_last_epoch": last_result["accuracy"],
+        "test_accuracy_validation_selected": best.evaluate(
+            test, verbose=0, return_dict=True
+        )["accuracy"],
+        "selected_epoch": max(rows, key=lambda row: row["val_accuracy"])[
+            "epoch"
+        ],
+        "layer_accuracy": {
+            layer.name: last_result[f"{layer.name}_accuracy"]
+            for layer in model.local_layers
+        },
+        "contribution": model.contribution.weights.tolist(),
+        "parameters": model.count_params(),
+        "seconds": seconds.total(),
+        "hardware": {
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "devices": [str(d) for d in keras.distribution.list_devices()]
+            if keras.backend.backend() == "jax"
+            else None,
+        },
+        "versions": {
+            "keras": keras.__version__,
+            "keras_ff": keras_ff.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    draw(output, rows, model, results)
+    write_json(output / "metrics.json", results)
+    print(json.dumps(results, indent=2))
+
+
+def is_finished(output, config):
+    """Whether the folder holds this run's result; refuses another run's."""
+    path = output / "config.json"
+    if path.exists():
+        saved = json.loads(path.read_text())
+        differing = {
+            key: (saved.get(key), config.get(key))
+            for key in {*saved, *config}
+            if saved.get(key) != config.get(key)
+        }
+        if differing:
+            raise SystemExit(
+                f"{output} holds a run with other flags (saved, given): "
+                f"{differing}. Give another --output."
+            )
+    else:
+        write_json(path, config)
+    return (output / "metrics.json").exists()
+
+
+def write_json(path, content):
+    """Writes a file that is either whole or not there."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(path)
+
+
+def read_history(output):
+    """The rows of history.csv, one an epoch."""
+    path = output / "history.csv"
+    if not path.exists():
+        return []
+    with open(path) as file:
+        rows = {}
+        for row in csv.DictReader(file):
+            # An epoch that was logged but not backed up is logged again.
+            values = {k: float(v) for k, v in row.items() if v}
+            rows[int(values["epoch"])] = values
+    return [rows[epoch] for epoch in sorted(rows)]
+
+
+def cosine(start, end, epochs):
+    def learning_rate(epoch):
+        return (
+            end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        )
+
+    return learning_rate
+
+
+def draw(output, rows, model, results):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from keras_ff import visualization
+
+    history = {
+        key: [row[key] for row in rows] for key in rows[0] if key != "epoch"
+    }
+    axes = visualization.learning_curves({"CAW-Conv": history})
+    axes.figure.savefig(output / "curves.png", dpi=150)
+    axes = visualization.layer_accuracy(
+        list(results["layer_accuracy"]),
+        list(results["layer_accuracy"].values()),
+        combined=results["test_accuracy_last_epoch"],
+    )
+    axes.figure.savefig(output / "layers.png", dpi=150)
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+class Seconds(keras.callbacks.Callback):
+    """Adds up the time of finished epochs over interruptions."""
+
+    def __init__(self, output):
+        super().__init__()
+        self._path = output / "seconds.json"
+
+    def total(self):
+        if self._path.exists():
+            return json.loads(self._path.read_text())
+        return 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        write_json(self._path, self.total() + time.perf_counter() - self._start)

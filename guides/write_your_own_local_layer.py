@@ -1,0 +1,154 @@
+"""
+Title: Write your own local layer
+Author: The keras_ff authors
+Date created: 2026/11/21
+Last modified: 2026/11/21
+Description: Add a forward-only method of your own in under 40 lines.
+Accelerator: None
+"""
+
+"""
+## What you will learn
+
+A local layer in `keras_ff` is three Keras layers put together: what computes
+the activation, a *goodness head* that scores the classes, and a normalization
+on the way to the next layer. A new method is usually a new head or a new
+loss. This guide adds the goodness of CwComp (Papachristodoulou et al., AAAI
+2024, [arXiv 2312.12668](https://arxiv.org/abs/2312.12668)): the mean *square*
+of each class's own group of channels.
+
+It is for anyone who knows Keras layers, and runs in under a minute on a CPU.
+
+## Setup
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+import numpy as np
+from keras import ops
+from sklearn.datasets import load_digits
+
+import keras_ff
+
+keras.utils.set_random_seed(0)
+epochs = int(os.environ.get("GUIDE_EPOCHS", 15))
+
+"""
+Real handwritten digits that ship with scikit-learn, 8 x 8 pixels.
+"""
+
+digits = load_digits()
+images = digits.images[..., None].astype("float32") / 16
+order = np.random.default_rng(0).permutation(len(images))
+train, test = order[:1400], order[1400:]
+
+"""
+## The head
+
+A head is an ordinary Keras layer from an activation `(batch, height, width,
+channels)` to goodness `(batch, num_classes)`. `registered` makes it loadable
+from a `.keras` file.
+"""
+
+
+@keras.saving.register_keras_serializable(package="my_layers")
+class SquaredGroups(keras.layers.Layer):
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def call(self, activation):
+        square = ops.mean(ops.square(activation), axis=(1, 2))
+        groups = ops.reshape(
+            square, (-1, self.num_classes, square.shape[-1] // self.num_classes)
+        )
+        return ops.mean(groups, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+"""
+## The local layer
+
+`LocalBlock` does the rest: it stops the gradient at its input, runs the
+layers, asks the head for goodness and normalises the features. Everything
+inside it is trained by its own loss alone, batch normalization included.
+"""
+
+
+def cw_comp(filters):
+    return keras_ff.layers.LocalBlock(
+        [
+            keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            keras.layers.BatchNormalization(),
+        ],
+        goodness=SquaredGroups(10),
+    )
+
+
+"""
+## Train it
+
+The new layer behaves like those of the library: here it shares a network
+with a CAW-Conv layer.
+"""
+
+model = keras_ff.models.ForwardOnlyModel(
+    [
+        keras.Input((8, 8, 1)),
+        cw_comp(40),
+        keras.layers.MaxPooling2D(2),
+        cw_comp(80),
+        keras_ff.layers.CAWConv2D(80, 3, num_classes=10, padding="same"),
+    ],
+    layer_metrics=True,
+)
+model.compile(optimizer=keras.optimizers.Adam(0.01))
+model.fit(
+    images[train],
+    digits.target[train],
+    validation_split=0.1,
+    epochs=epochs,
+    batch_size=64,
+    verbose=2,
+)
+results = model.evaluate(
+    images[test], digits.target[test], return_dict=True, verbose=0
+)
+for name, value in results.items():
+    if name.endswith("accuracy"):
+        print(f"test {name}: {value:.3f}")
+
+"""
+It saves and loads like any Keras model.
+"""
+
+model.save("my_model.keras")
+again = keras_ff.models.load_model("my_model.keras")
+np.testing.assert_allclose(
+    again.predict(images[test], verbose=0),
+    model.predict(images[test], verbose=0),
+    rtol=1e-5,
+    atol=1e-5,
+)
+os.remove("my_model.keras")
+
+"""
+## Where to go from here
+
+- Another *loss*: any `keras.losses.Loss` on logits, given to `compile`, is
+  every layer's objective. A subclass of `keras.losses.Loss` with one method,
+  `call(labels, goodness)`, adds a new one.
+- Another *way to combine layers*: subclass
+  `keras_ff.contributions.Contribution`.
+- A layer with a constructor of its own: subclass
+  `keras_ff.layers.LocalLayer` and set `layers`, `goodness` and
+  `normalization`.
+"""

@@ -1,0 +1,6 @@
+"""Ready architectures, each for every method and for backpropagation."""
+
+from keras_ff.applications.mlp import mlp as mlp
+from keras_ff.applications.resnet17 import resnet17 as resnet17
+from keras_ff.applications.tiny_cnn import tiny_cnn as tiny_cnn
+from keras_ff.applications.vgg14 import vgg14 as vgg14

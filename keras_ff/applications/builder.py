@@ -1,0 +1,181 @@
+import keras
+
+from keras_ff.layers import CAWConv2D
+from keras_ff.layers import CAWDense
+from keras_ff.layers import CWConv2D
+from keras_ff.layers import GoodnessProjection
+from keras_ff.layers import LocalBlock
+from keras_ff.models import ForwardOnlyModel
+
+METHODS = ("caw", "cw", "projection", "backprop")
+
+
+class Builder:
+    """Writes an architecture down once for every method.
+
+    An architecture asks for `conv` and `dense` layers and `finish`es; what a
+    layer is depends on the method.
+
+    Args:
+        input_shape: shape of one sample.
+        num_classes: int.
+        method: `"caw"`, `"cw"`, `"projection"` or `"backprop"`.
+        width_multiplier: float, scales every width, rounded to a multiple of
+            `num_classes`, at least one channel a class.
+        dropout: float, or `None` for the method's default.
+        input_normalization: bool, whether each sample is first normalised
+            over all its values, as published.
+        model_options: keyword arguments of the model (`contribution`,
+            `layer_clipnorm`, `layer_metrics`, `name`). With `"backprop"` only
+            `name` has a meaning.
+        layer_options: keyword arguments of every local layer.
+    """
+
+    def __init__(
+        self,
+        input_shape,
+        num_classes,
+        method="caw",
+        width_multiplier=1.0,
+        dropout=None,
+        input_normalization=True,
+        model_options=None,
+        layer_options=None,
+    ):
+        if method not in METHODS:
+            raise ValueError(
+                f"`method` must be one of {METHODS}. Received: {method!r}"
+            )
+        if width_multiplier <= 0:
+            raise ValueError(
+                "`width_multiplier` must be positive. Received: "
+                f"width_multiplier={width_multiplier}"
+            )
+        self.method = method
+        self.num_classes = num_classes
+        self.width_multiplier = width_multiplier
+        self.dropout = dropout
+        self.model_options = dict(model_options or {})
+        self.layer_options = dict(layer_options or {})
+        self.goodness = []
+        self.inputs = keras.Input(input_shape)
+        self.start = self.inputs
+        if input_normalization:
+            axes = list(range(1, len(input_shape) + 1))
+            self.start = keras.layers.LayerNormalization(
+                axis=axes, center=False, scale=False, epsilon=1e-5
+            )(self.inputs)
+
+    def width(self, channels):
+        per_class = round(channels * self.width_multiplier / self.num_classes)
+        return max(1, per_class) * self.num_classes
+
+    def conv(self, x, channels, kernel_size, strides=1, name=None):
+        """A convolution without bias, ReLU, dropout and normalization."""
+        arguments = dict(
+            filters=self.width(channels),
+            kernel_size=kernel_size,
+            strides=strides,
+            padding="same",
+        )
+        if self.method == "caw":
+            layer = CAWConv2D(
+                num_classes=self.num_classes,
+                name=name,
+                **self._dropout(),
+                **arguments,
+                **self.layer_options,
+            )
+            return self._local(layer, x)
+        if self.method == "cw":
+            layer = CWConv2D(
+                num_classes=self.num_classes,
+                name=name,
+                **self._dropout(),
+                **arguments,
+                **self.layer_options,
+            )
+            return self._local(layer, x)
+        layers = [
+            keras.layers.Conv2D(
+                activation="relu",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                **arguments,
+            ),
+            keras.layers.Dropout(**{"rate": 0.1, **self._rate()}),
+        ]
+        normalization = None
+        if x.shape[1] // strides > 1:
+            normalization = keras.layers.GroupNormalization(
+                groups=-1, epsilon=1e-5, center=False, scale=False
+            )
+        return self._block(layers, normalization, x, name)
+
+    def dense(self, x, units, name=None):
+        """A dense layer without bias, ReLU, dropout and normalization."""
+        if self.method == "caw":
+            layer = CAWDense(
+                self.width(units),
+                self.num_classes,
+                name=name,
+                **self._dropout(),
+                **self.layer_options,
+            )
+            return self._local(layer, x)
+        if self.method == "cw":
+            raise ValueError(
+                "method='cw' is defined for convolutions only. Use "
+                "method='caw' or 'projection' for dense layers."
+            )
+        layers = [
+            keras.layers.Dense(
+                self.width(units),
+                activation="relu",
+                use_bias=False,
+                kernel_initializer="he_normal",
+            ),
+            keras.layers.Dropout(**{"rate": 0.1, **self._rate()}),
+        ]
+        normalization = keras.layers.GroupNormalization(
+            groups=1, epsilon=1e-5, center=False, scale=False
+        )
+        return self._block(layers, normalization, x, name)
+
+    def _dropout(self):
+        return {} if self.dropout is None else {"dropout": self.dropout}
+
+    def _rate(self):
+        return {} if self.dropout is None else {"rate": self.dropout}
+
+    def _local(self, layer, x):
+        features, goodness = layer(x)
+        self.goodness.append(goodness)
+        return features
+
+    def _block(self, layers, normalization, x, name):
+        if self.method == "backprop":
+            for layer in [*layers, *filter(None, [normalization])]:
+                x = layer(x)
+            return x
+        block = LocalBlock(
+            layers,
+            GoodnessProjection(self.num_classes),
+            normalization,
+            name=name,
+            **self.layer_options,
+        )
+        return self._local(block, x)
+
+    def finish(self, x):
+        """The model; with backpropagation, `x` gets a pooled linear head."""
+        if self.method != "backprop":
+            return ForwardOnlyModel(
+                self.inputs, self.goodness, **self.model_options
+            )
+        if len(x.shape) == 4:
+            x = keras.layers.GlobalAveragePooling2D()(x)
+        logits = keras.layers.Dense(self.num_classes, dtype="float32")(x)
+        return keras.Model(
+            self.inputs, logits, name=self.model_options.get("name")
+        )

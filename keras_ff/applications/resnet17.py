@@ -1,0 +1,67 @@
+import keras
+
+from keras_ff.applications.builder import Builder
+
+
+def resnet17(
+    input_shape, num_classes, method="caw", width_multiplier=1.0, **kwargs
+):
+    """ResNet-17 with parameter-free shortcuts, 30.6 M weights.
+
+    A convolution and four blocks of four 3x3 convolutions, widths 100, 200,
+    400 and 800. Shortcuts carry normalised features: added after the second
+    convolution of a block, concatenated (which doubles the width) after the
+    fourth, and pooled to the next block's size.
+
+    Args:
+        input_shape: shape of one image, `(height, width, channels)`.
+        num_classes: int.
+        method: what each convolution is: `"caw"` (CAW-Conv), `"cw"`
+            (DeeperForward), `"projection"` (Mono-Forward) or `"backprop"`
+            (the same network trained end to end, with a pooled linear head).
+            Defaults to `"caw"`.
+        width_multiplier: float, scales every width; widths are rounded to a
+            multiple of `num_classes`. Defaults to `1.0`, as published.
+        **kwargs: `dropout`, `input_normalization`, `model_options` (such as
+            `contribution`, `layer_clipnorm`, `layer_metrics`) and
+            `layer_options` (arguments of every local layer).
+
+    Returns:
+        A `keras_ff.models.ForwardOnlyModel`, or a `keras.Model` that gives
+        logits if `method` is `"backprop"`.
+
+    Raises:
+        ValueError: if `method` is unknown or the input is too small.
+
+    Example:
+
+    ```python
+    model = keras_ff.applications.resnet17((32, 32, 3), 10, method="caw")
+    ```
+
+    Reference:
+
+    - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
+    - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
+    """
+    if input_shape[0] < 8 or input_shape[1] < 8:
+        raise ValueError(
+            "The input must be at least 8 x 8 pixels. "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+    build = Builder(
+        input_shape, num_classes, method, width_multiplier, **kwargs
+    )
+    width = 100
+    x = shortcut = build.conv(build.start, width, 3)
+    for block in range(4):
+        x = build.conv(x, width, 3, strides=1 if block == 0 else 2)
+        x = build.conv(x, width, 3)
+        x = shortcut = keras.layers.Add()([x, shortcut])
+        x = build.conv(x, width, 3)
+        x = build.conv(x, width, 3)
+        if block < 3:
+            x = keras.layers.Concatenate()([x, shortcut])
+            shortcut = keras.layers.AveragePooling2D(2, padding="same")(x)
+            width *= 2
+    return build.finish(x)

@@ -1,0 +1,50 @@
+"""What every test starts from: one backend a process, a clean Keras."""
+
+import os
+import pathlib
+import sys
+
+# Tests import `reference.*` from this folder, wherever pytest is started.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+_THREADS = max(
+    1,
+    min(2, os.cpu_count() or 1)
+    // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)),
+)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(_THREADS))
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+if _THREADS == 1 and "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+
+try:
+    # Importing TensorFlow before PyTorch breaks either on some machines.
+    import torch
+
+    torch.set_num_threads(_THREADS)
+except ModuleNotFoundError:
+    pass
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
+
+keras.config.disable_traceback_filtering()
+
+
+@pytest.fixture(autouse=True)
+def fresh_keras():
+    """Every test has the same seed and Keras's own settings."""
+    _reset()
+    keras.utils.set_random_seed(1234)
+    yield
+    _reset()
+
+
+def _reset():
+    # Collecting garbage takes longer than most tests.
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")

@@ -1,0 +1,16 @@
+"""JAX compiles each of these small models once and for all."""
+
+import keras
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(request):
+    if keras.backend.backend() != "jax":
+        return
+    import jax
+
+    folder = request.config.cache.mkdir("jax_compilations")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -1,0 +1,129 @@
+"""The small models and data that the model tests share."""
+
+import keras
+import numpy as np
+
+from keras_ff import layers
+from keras_ff.models import ForwardOnlyModel
+
+CLASSES = 3
+FEATURES = 5
+
+
+def data(size=24, shape=(FEATURES,), seed=0):
+    """Samples around one centre a class; some learning is possible."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(CLASSES, *shape))
+    y = rng.integers(0, CLASSES, size)
+    x = centres[y] + 0.7 * rng.normal(size=(size, *shape))
+    return x.astype("float32"), y
+
+
+def dense_block(name, units=6, dropout=0.0, **kwargs):
+    parts = [keras.layers.Dense(units, activation="relu")]
+    if dropout:
+        parts.append(keras.layers.Dropout(dropout))
+    return layers.LocalBlock(
+        parts, layers.GoodnessProjection(CLASSES), name=name, **kwargs
+    )
+
+
+def dense_model(num_layers=2, dropout=0.0, **options):
+    """Local dense layers, 'local_0', 'local_1' and so on."""
+    return ForwardOnlyModel(
+        [
+            keras.Input((FEATURES,)),
+            *[
+                dense_block(f"local_{i}", dropout=dropout, normalization="rms")
+                for i in range(num_layers)
+            ],
+        ],
+        **options,
+    )
+
+
+def caw_dense(name, **kwargs):
+    """A `CAWDense` whose kernel has a gradient from the first step on."""
+    noise = keras.initializers.RandomNormal(0.5, 0.5, seed=5)
+    arguments = dict(temperature=2.0, assignment_initializer=noise, name=name)
+    return layers.CAWDense(6, CLASSES, **{**arguments, **kwargs})
+
+
+def rich_model(**options):
+    """Dropout, batch normalization, an assignment and epoch state."""
+    return ForwardOnlyModel(
+        [
+            keras.Input((FEATURES,)),
+            layers.LocalBlock(
+                [
+                    keras.layers.Dense(6),
+                    keras.layers.BatchNormalization(),
+                    keras.layers.ReLU(),
+                    keras.layers.Dropout(0.3),
+                ],
+                layers.GoodnessProjection(CLASSES),
+                name="local_0",
+            ),
+            caw_dense("local_1", dropout=0.2),
+        ],
+        **options,
+    )
+
+
+def numpy(tensor):
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+def state(model):
+    """All numbers of a model: weights, statistics and random generators."""
+    return [numpy(v) for v in model.variables]
+
+
+def optimizer_state(model):
+    return [numpy(v) for v in model.optimizer.variables]
+
+
+def copy_state(source, target):
+    assert len(source.variables) == len(target.variables)
+    for old, new in zip(source.variables, target.variables):
+        new.assign(numpy(old))
+
+
+def twin(model):
+    """Another model with the same numbers."""
+    copy = keras.models.clone_model(model)
+    copy_state(model, copy)
+    return copy
+
+
+def assert_same(actual, expected):
+    assert len(actual) == len(expected)
+    for a, b in zip(actual, expected):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_close(actual, expected, rtol=1e-5, atol=1e-6):
+    assert len(actual) == len(expected)
+    for a, b in zip(actual, expected):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+def crossentropy(goodness, y, label_smoothing=0.0):
+    """Cross-entropy of every sample in NumPy; `goodness` (..., classes)."""
+    goodness = np.asarray(goodness, "float64")
+    classes = goodness.shape[-1]
+    shifted = goodness - goodness.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    target = np.eye(classes)[np.asarray(y).reshape(-1).astype(int)]
+    target = (1 - label_smoothing) * target + label_smoothing / classes
+    return -(target * log_p).sum(axis=-1)
+
+
+def layer_losses(goodness, y, label_smoothing=0.0):
+    """Mean loss of each layer; `goodness` (samples, layers, classes)."""
+    goodness = np.moveaxis(np.asarray(goodness), 1, 0)
+    return crossentropy(goodness, y, label_smoothing).mean(axis=-1)
+
+
+def accuracy(prediction, y):
+    return np.mean(np.argmax(prediction, axis=-1) == np.asarray(y).reshape(-1))

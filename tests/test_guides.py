@@ -1,0 +1,30 @@
+"""Every guide has the tutobook header and runs, at small size."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+GUIDES = sorted((pathlib.Path(__file__).parent.parent / "guides").glob("*.py"))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_guide(guide, tmp_path):
+    header = re.match(
+        r'"""\nTitle: .+\nAuthors?: .+\nDate created: \d{4}/\d\d/\d\d\n'
+        r"Last modified: \d{4}/\d\d/\d\d\nDescription: [A-Z].{1,99}\.\n"
+        r'Accelerator: (None|GPU|TPU)\n"""\n',
+        guide.read_text(),
+    )
+    assert header, "The header is not that of a keras.io guide."
+    done = subprocess.run(
+        [sys.executable, guide],
+        env={**os.environ, "GUIDE_EPOCHS": "1", "MPLBACKEND": "Agg"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -1,0 +1,46 @@
+"""A killed training, resumed, ends as if it had not been killed."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+SCRIPT = pathlib.Path(__file__).with_name("resume_script.py")
+
+
+def run(data, folder, output, kill=None):
+    command = [sys.executable, SCRIPT, data, folder, output]
+    return subprocess.run(
+        command + ([kill] if kill else []),
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("data", ["arrays", "tf.data"])
+def test_sigkill_in_and_between_epochs(data, tmp_path):
+    if data == "tf.data":
+        pytest.importorskip("tensorflow")
+    done = run(data, tmp_path / "whole", tmp_path / "whole.npz")
+    assert done.returncode == 0, done.stderr
+    # In the middle of the second epoch, then before the fourth.
+    for kill in ("1:1", "3"):
+        killed = run(data, tmp_path / "b", tmp_path / "resumed.npz", kill)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert not (tmp_path / "resumed.npz").exists()
+    resumed = run(data, tmp_path / "b", tmp_path / "resumed.npz")
+    assert resumed.returncode == 0, resumed.stderr
+    with (
+        np.load(tmp_path / "whole.npz") as whole,
+        np.load(tmp_path / "resumed.npz") as again,
+    ):
+        assert whole.files == again.files
+        for name in whole.files:
+            np.testing.assert_allclose(
+                again[name], whole[name], rtol=1e-5, atol=1e-6
+            )
