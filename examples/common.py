@@ -21,8 +21,6 @@ import pathlib
 import platform
 import time
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-
 import keras
 
 import keras_ff
@@ -106,7 +104,9 @@ def run(flags, build, learning_rate, final_learning_rate, image_size=None):
             keras.callbacks.CSVLogger(output / "history.csv", append=True),
             seconds,
             keras.callbacks.BackupAndRestore(
-                output / "backup", double_checkpoint=True
+                output / "backup",
+                double_checkpoint=True,
+                delete_checkpoint=False,
             ),
         ],
     )

@@ -7,6 +7,7 @@ from keras_ff.layers.channel_class_assignment import (
 )
 from keras_ff.layers.channel_groups import ChannelGroups as ChannelGroups
 from keras_ff.layers.cw_conv2d import CWConv2D as CWConv2D
+from keras_ff.layers.goodness_head import GoodnessHead as GoodnessHead
 from keras_ff.layers.goodness_projection import (
     GoodnessProjection as GoodnessProjection,
 )

@@ -3,14 +3,14 @@ import math
 import keras
 from keras import ops
 
-from keras_ff.layers.normalization import channel_axis
+from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.regularizers import AssignmentEntropy
 from keras_ff.regularizers import AssignmentOrthogonality
 from keras_ff.regularizers import AssignmentRegularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class ChannelClassAssignment(keras.layers.Layer):
+class ChannelClassAssignment(GoodnessHead):
     """Goodness by a learned assignment of channels to classes.
 
     The head of CAW-Conv. An activation is pooled to one number a channel,
@@ -86,8 +86,7 @@ class ChannelClassAssignment(keras.layers.Layer):
         data_format=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.num_classes = check_num_classes(num_classes)
+        super().__init__(num_classes, data_format, **kwargs)
         if len(pooling) != 3:
             raise ValueError(
                 "`pooling` must be the three coefficients of mean, max and "
@@ -122,13 +121,11 @@ class ChannelClassAssignment(keras.layers.Layer):
             keras.regularizers.get(regularizer)
             for regularizer in assignment_regularizers or ()
         ]
-        self.data_format = data_format or keras.config.image_data_format()
 
     def build(self, input_shape):
-        channels = input_shape[channel_axis(self.data_format)]
         self.assignment = self.add_weight(
             name="assignment",
-            shape=(channels, self.num_classes),
+            shape=(self.num_channels(input_shape), self.num_classes),
             initializer=self.assignment_initializer,
             dtype="float32",
             autocast=False,
@@ -179,7 +176,7 @@ class ChannelClassAssignment(keras.layers.Layer):
         return ops.matmul(self._pool(ops.cast(inputs, "float32")), shares)
 
     def _pool(self, activation):
-        axes = spatial_axes(activation.shape, self.data_format)
+        axes = self.spatial_axes(activation.shape)
         if not axes:
             return activation
         mean, maximum, minimum = self.pooling
@@ -190,13 +187,9 @@ class ChannelClassAssignment(keras.layers.Layer):
             pooled = pooled - minimum * ops.min(activation, axis=axes)
         return pooled
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_classes)
-
     def get_config(self):
         config = super().get_config()
         config.update(
-            num_classes=self.num_classes,
             pooling=self.pooling,
             temperature=self.temperature,
             learnable_temperature=self.learnable_temperature,
@@ -209,21 +202,5 @@ class ChannelClassAssignment(keras.layers.Layer):
                 keras.regularizers.serialize(regularizer)
                 for regularizer in self.assignment_regularizers
             ],
-            data_format=self.data_format,
         )
         return config
-
-
-def check_num_classes(num_classes):
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(
-            "`num_classes` must be an integer of at least 2. "
-            f"Received: num_classes={num_classes!r}"
-        )
-    return num_classes
-
-
-def spatial_axes(shape, data_format):
-    """The axes of an activation besides batch and channels."""
-    first = 2 if data_format == "channels_first" else 1
-    return tuple(range(first, first + len(shape) - 2))

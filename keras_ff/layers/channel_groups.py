@@ -1,13 +1,11 @@
 import keras
 from keras import ops
 
-from keras_ff.layers.channel_class_assignment import check_num_classes
-from keras_ff.layers.channel_class_assignment import spatial_axes
-from keras_ff.layers.normalization import channel_axis
+from keras_ff.layers.goodness_head import GoodnessHead
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class ChannelGroups(keras.layers.Layer):
+class ChannelGroups(GoodnessHead):
     """Goodness by fixed groups of channels, one contiguous group a class.
 
     The head of DeeperForward (CW-Conv): the goodness of class `k` is the mean
@@ -41,13 +39,8 @@ class ChannelGroups(keras.layers.Layer):
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     """
 
-    def __init__(self, num_classes, data_format=None, **kwargs):
-        super().__init__(**kwargs)
-        self.num_classes = check_num_classes(num_classes)
-        self.data_format = data_format or keras.config.image_data_format()
-
     def build(self, input_shape):
-        channels = input_shape[channel_axis(self.data_format)]
+        channels = self.num_channels(input_shape)
         if channels % self.num_classes:
             raise ValueError(
                 "Grouped goodness needs a number of channels that is a "
@@ -57,18 +50,8 @@ class ChannelGroups(keras.layers.Layer):
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
-        axes = spatial_axes(x.shape, self.data_format)
+        axes = self.spatial_axes(x.shape)
         if axes:
             x = ops.mean(x, axis=axes)
         size = x.shape[-1] // self.num_classes
         return ops.mean(ops.reshape(x, (-1, self.num_classes, size)), axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_classes)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            num_classes=self.num_classes, data_format=self.data_format
-        )
-        return config

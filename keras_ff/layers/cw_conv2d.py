@@ -1,5 +1,6 @@
 import keras
 
+from keras_ff.layers.channel_class_assignment import check_num_classes
 from keras_ff.layers.channel_groups import ChannelGroups
 from keras_ff.layers.local_conv2d import LocalConv2D
 
@@ -63,7 +64,7 @@ class CWConv2D(LocalConv2D):
         kernel_initializer=None,
         **kwargs,
     ):
-        if filters % num_classes:
+        if filters % check_num_classes(num_classes):
             raise ValueError(
                 "`filters` must be a multiple of `num_classes`: every class "
                 "has its own group of channels. "

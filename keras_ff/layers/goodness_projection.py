@@ -1,12 +1,11 @@
 import keras
 from keras import ops
 
-from keras_ff.layers.channel_class_assignment import check_num_classes
-from keras_ff.layers.channel_class_assignment import spatial_axes
+from keras_ff.layers.goodness_head import GoodnessHead
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class GoodnessProjection(keras.layers.Layer):
+class GoodnessProjection(GoodnessHead):
     """Goodness by a learned linear map of the activation.
 
     The head of Mono-Forward: `goodness = pool(activation) @ kernel`, in
@@ -58,15 +57,13 @@ class GoodnessProjection(keras.layers.Layer):
         data_format=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(num_classes, data_format, **kwargs)
         if pooling not in ("average", "flatten"):
             raise ValueError(
                 "`pooling` must be 'average' or 'flatten'. "
                 f"Received: pooling={pooling!r}"
             )
-        self.num_classes = check_num_classes(num_classes)
         self.pooling = pooling
-        self.data_format = data_format or keras.config.image_data_format()
         self.projection = keras.layers.Dense(
             num_classes,
             use_bias=use_bias,
@@ -85,30 +82,25 @@ class GoodnessProjection(keras.layers.Layer):
             for dimension in input_shape[1:]:
                 size *= dimension
             return (input_shape[0], size)
-        axes = spatial_axes(input_shape, self.data_format)
+        axes = self.spatial_axes(input_shape)
         return tuple(n for i, n in enumerate(input_shape) if i not in axes)
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
-        axes = spatial_axes(x.shape, self.data_format)
+        axes = self.spatial_axes(x.shape)
         if self.pooling == "flatten":
             x = ops.reshape(x, (-1, self.projection.kernel.shape[0]))
         elif axes:
             x = ops.mean(x, axis=axes)
         return self.projection(x)
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_classes)
-
     def get_config(self):
         config = super().get_config()
         projection = self.projection.get_config()
         config.update(
-            num_classes=self.num_classes,
             pooling=self.pooling,
             use_bias=projection["use_bias"],
             kernel_initializer=projection["kernel_initializer"],
             kernel_regularizer=projection["kernel_regularizer"],
-            data_format=self.data_format,
         )
         return config

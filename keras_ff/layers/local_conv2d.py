@@ -1,5 +1,6 @@
 import keras
 
+from keras_ff.layers.channel_class_assignment import spatial_axes
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
 
@@ -77,7 +78,8 @@ class LocalConv2D(LocalLayer):
 
     def build(self, input_shape):
         shape = self.conv.compute_output_shape(input_shape)
-        one_pixel = sum(n == 1 for n in shape[1:]) >= 2
+        axes = spatial_axes(shape, self.conv.data_format)
+        one_pixel = all(shape[axis] == 1 for axis in axes)
         if self._normalization_argument == "instance" and one_pixel:
             self.normalization = None
         super().build(input_shape)

@@ -82,8 +82,9 @@ class LocalLayer(keras.layers.Layer):
         features, goodness = self.compute_output_shape(
             keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
         )
+        last = self.normalization or self.layers[-1]
         return (
-            keras.KerasTensor(features, dtype=self.compute_dtype),
+            keras.KerasTensor(features, dtype=last.compute_dtype),
             keras.KerasTensor(goodness, dtype="float32"),
         )
 

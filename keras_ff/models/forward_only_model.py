@@ -243,6 +243,8 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             validation_batch_size = validation_batch_size or batch_size
             y, sample_weight, batch_size = None, None, None
             validation_split, shuffle = 0.0, False
+        # Keras would go on from the epoch that an earlier fit resumed at.
+        self._initial_epoch = None
         return super().fit(
             x=x,
             y=y,

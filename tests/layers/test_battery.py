@@ -25,8 +25,8 @@ from keras_ff import regularizers
 
 NUM_CLASSES = 3
 BATCH = 8
-MIXED = ("mixed_bfloat16", "mixed_float16")
-PRECISION = {"mixed_bfloat16": 2.0**-7, "mixed_float16": 2.0**-10}
+# The spacing of the numbers next to 1.
+MIXED = {"mixed_bfloat16": 2.0**-7, "mixed_float16": 2.0**-10}
 
 
 class Case(NamedTuple):
@@ -106,14 +106,14 @@ LAYERS = {
         trainable=1,
     ),
     "caw_dense": Case(
-        lambda: layers.CAWDense(7, NUM_CLASSES),
+        lambda: layers.CAWDense(6, NUM_CLASSES),
         (5,),
         trainable=3,
         trains_differently=True,
     ),
     "caw_dense_customised": Case(
         lambda: layers.CAWDense(
-            9,
+            6,
             NUM_CLASSES,
             activation="softplus",
             use_bias=True,
@@ -134,7 +134,7 @@ LAYERS = {
     "block_dense": Case(
         lambda: layers.LocalBlock(
             [
-                keras.layers.Dense(8, kernel_initializer=random_uniform(4)),
+                keras.layers.Dense(6, kernel_initializer=random_uniform(4)),
                 keras.layers.ReLU(),
                 keras.layers.Dropout(0.5),
             ],
@@ -151,7 +151,11 @@ LAYERS = {
         lambda: layers.LocalBlock(
             [
                 keras.layers.Conv2D(
-                    6, 3, use_bias=False, kernel_initializer=random_uniform(4)
+                    6,
+                    3,
+                    padding="same",
+                    use_bias=False,
+                    kernel_initializer=random_uniform(4),
                 ),
                 keras.layers.BatchNormalization(axis=map_channels()),
                 keras.layers.ReLU(),
@@ -166,9 +170,9 @@ LAYERS = {
     "block_projected_map": Case(
         lambda: layers.LocalBlock(
             keras.layers.Conv2D(
-                4,
+                6,
                 3,
-                strides=2,
+                padding="same",
                 activation="relu",
                 kernel_initializer=random_uniform(4),
             ),
@@ -271,7 +275,10 @@ HEADS = {
     ),
 }
 
+PLAIN = [name for name in LAYERS if "customised" not in name]
+
 each_layer = pytest.mark.parametrize("name", LAYERS)
+each_plain_layer = pytest.mark.parametrize("name", PLAIN)
 each_head = pytest.mark.parametrize("name", HEADS)
 each_policy = pytest.mark.parametrize("policy", ("float32", *MIXED))
 
@@ -302,8 +309,11 @@ def dtype_of(tensor):
 # Local layers
 
 
-@each_policy
-@each_layer
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [(name, "float32") for name in LAYERS]
+    + [(name, policy) for name in PLAIN for policy in MIXED],
+)
 def test_shapes_and_dtypes_are_as_announced(name, policy):
     keras.config.set_dtype_policy(policy)
     case = LAYERS[name]
@@ -378,28 +388,35 @@ def test_customised_layers_have_no_default_left():
     changed = LAYERS["caw_dense_customised"].make().get_config()
     same = {key for key in plain if plain[key] == changed[key]}
     pooled = {"pooling", "learnable_temperature", "temperature_decay"}
-    assert same <= allowed | pooled
+    assert same <= allowed | pooled | {"units"}
 
 
-@each_layer
-def test_regularizers_of_a_user_reach_the_losses(name):
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("caw_conv2d", 2),
+        ("caw_conv2d_customised", 4),
+        ("cw_conv2d", 0),
+        ("cw_conv2d_customised", 1),
+        ("caw_dense", 2),
+        ("caw_dense_customised", 2),
+        ("block_dense", 0),
+        ("block_projected_map", 1),
+    ],
+)
+def test_regularizers_are_among_the_losses(name, count):
     layer = built(name)
-    layer(batch(LAYERS[name].input_shape))
-    expected = {
-        "caw_conv2d": 2,
-        "caw_conv2d_customised": 4,
-        "cw_conv2d_customised": 1,
-        "caw_dense": 2,
-        "caw_dense_customised": 2,
-        "block_projected_map": 1,
-    }
-    if name in expected:
-        assert len(layer.losses) == expected[name]
-        assert all(numpy(loss) != 0 for loss in layer.losses[-1:])
+    for head in layer._flatten_layers():
+        if hasattr(head, "epoch"):
+            head.epoch.assign(1.0)
+    x = batch(LAYERS[name].input_shape)
+    layer(x)
+    first = [float(numpy(loss)) for loss in layer.losses]
+    assert len(first) == count
+    assert all(loss > 0 for loss in first)
     # A second call replaces the losses of the first.
-    count = len(layer.losses)
-    layer(batch(LAYERS[name].input_shape))
-    assert len(layer.losses) == count
+    layer(x)
+    np.testing.assert_allclose([numpy(x) for x in layer.losses], first)
 
 
 @each_layer
@@ -430,60 +447,50 @@ def test_saved_in_a_functional_model(name, tmp_path):
         np.testing.assert_allclose(numpy(a), numpy(b), rtol=1e-6)
 
 
-@pytest.mark.parametrize("policy", MIXED)
-@each_layer
-def test_mixed_precision_stays_close_to_float32(name, policy):
+@each_plain_layer
+def test_mixed_precision_stays_close_to_float32(name):
     case = LAYERS[name]
     exact = built(name)
-    keras.config.set_dtype_policy(policy)
-    mixed = case.make()
-    mixed.build((None, *case.input_shape))
-    mixed.set_weights(exact.get_weights())
     x = batch(case.input_shape)
-    for a, b in zip(mixed(x), exact(x)):
-        a, b = numpy(a), numpy(b)
-        assert np.all(np.isfinite(a))
-        np.testing.assert_allclose(
-            a, b, atol=16 * PRECISION[policy] * np.std(b)
-        )
-    found = gradients(lambda: local_loss(mixed, x), mixed.trainable_variables)
-    wanted = gradients(lambda: local_loss(exact, x), exact.trainable_variables)
-    for a, b in zip(found, wanted):
-        a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-        assert np.all(np.isfinite(a))
-        assert np.linalg.norm(a - b) <= 0.1 * np.linalg.norm(b)
+    wanted_outputs = [numpy(output) for output in exact(x)]
+    wanted = scaled_gradients(exact, x)
+    for policy, precision in MIXED.items():
+        keras.config.set_dtype_policy(policy)
+        mixed = case.make()
+        mixed.build((None, *case.input_shape))
+        mixed.set_weights(exact.get_weights())
+        for a, b in zip(mixed(x), wanted_outputs):
+            np.testing.assert_allclose(
+                numpy(a), b, atol=16 * precision * np.std(b)
+            )
+        for a, b in zip(scaled_gradients(mixed, x), wanted):
+            # Rounding may make two values of a map the joint maximum.
+            error = np.linalg.norm(np.asarray(a, "float64") - b)
+            assert error <= 0.2 * np.linalg.norm(b)
 
 
-@pytest.mark.parametrize("training", (False, True))
-@each_layer
-def test_the_gradient_stays_in_the_layer(name, training):
+def scaled_gradients(layer, x):
+    """With a loss scale, as float16 is trained."""
+    return gradients(
+        lambda: 1024.0 * local_loss(layer, x), layer.trainable_variables
+    )
+
+
+@each_plain_layer
+def test_the_gradient_stays_in_the_layer(name):
     case = LAYERS[name]
     layer = built(name)
     x = keras.Variable(batch(case.input_shape))
     at_input, *at_weights = gradients(
-        lambda: local_loss(layer, x, training),
+        lambda: local_loss(layer, x, training=True),
         [x, *layer.trainable_variables],
     )
     np.testing.assert_array_equal(at_input, 0)
     for variable, gradient in zip(layer.trainable_variables, at_weights):
         assert np.any(gradient != 0), variable.path
 
-    def leak():
-        activation = ops.convert_to_tensor(x)
-        for part in layer.layers:
-            activation = (
-                part(activation, training=training)
-                if ("training" in inspect.signature(part.call).parameters)
-                else part(activation)
-            )
-        goodness = layer.goodness(activation)
-        return ops.sum(ops.multiply(goodness, normal((BATCH, NUM_CLASSES), 1)))
 
-    # Without the local layer the same computation does have a gradient.
-    assert np.any(gradients(leak, [x])[0] != 0)
-
-
-@each_layer
+@each_plain_layer
 def test_features_carry_no_gradient(name):
     case = LAYERS[name]
     layer = built(name)
@@ -589,7 +596,7 @@ def test_standalone_call_builds_the_layer(name):
     )
 
 
-@each_layer
+@each_plain_layer
 def test_learns_in_an_ordinary_model(name):
     case = LAYERS[name]
     labels = np.arange(64) % NUM_CLASSES

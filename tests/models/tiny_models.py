@@ -56,7 +56,7 @@ def rich_model(**options):
             keras.Input((FEATURES,)),
             layers.LocalBlock(
                 [
-                    keras.layers.Dense(6),
+                    keras.layers.Dense(6, use_bias=False),
                     keras.layers.BatchNormalization(),
                     keras.layers.ReLU(),
                     keras.layers.Dropout(0.3),

@@ -1,0 +1,53 @@
+import keras
+
+
+class GoodnessHead(keras.layers.Layer):
+    """Base class of the goodness heads: from an activation to class scores.
+
+    A subclass implements `call(activation)`, which computes in float32.
+
+    Args:
+        num_classes: int, at least 2.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            Keras's setting.
+        **kwargs: base layer keyword arguments (`name`, `dtype`).
+
+    Input shape:
+        `(batch, ..., channels)`, any number of spatial axes.
+
+    Output shape:
+        `(batch, num_classes)`, float32.
+    """
+
+    def __init__(self, num_classes, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(
+                "`num_classes` must be an integer of at least 2. "
+                f"Received: num_classes={num_classes!r}"
+            )
+        self.num_classes = num_classes
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def num_channels(self, shape):
+        """The number of channels of an activation of this shape."""
+        first = self.data_format == "channels_first" and len(shape) > 2
+        return shape[1 if first else -1]
+
+    def spatial_axes(self, shape):
+        """The axes of an activation besides batch and channels."""
+        first = 2 if self.data_format == "channels_first" else 1
+        return tuple(range(first, first + len(shape) - 2))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def compute_output_spec(self, inputs):
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype="float32")
+
+    def get_config(self):
+        config = super().get_config()
+        config["num_classes"] = self.num_classes
+        config["data_format"] = self.data_format
+        return config

@@ -1,0 +1,68 @@
+import keras
+import numpy as np
+import pytest
+from reference.arrays import normal
+from reference.arrays import numpy
+
+from keras_ff import layers
+
+X = normal((4, 3, 2, 5), 1)
+
+
+def test_average():
+    head = layers.GoodnessProjection(3)
+    head.build(X.shape)
+    kernel = normal((5, 3), 2)
+    head.projection.kernel.assign(kernel)
+    expected = X.astype("float64").mean((1, 2)) @ kernel
+    np.testing.assert_allclose(numpy(head(X)), expected, atol=2e-6)
+    assert head.projection.bias is None
+
+
+def test_flatten_with_bias():
+    head = layers.GoodnessProjection(3, pooling="flatten", use_bias=True)
+    head.build(X.shape)
+    kernel, bias = normal((30, 3), 2), normal((3,), 3)
+    head.projection.kernel.assign(kernel)
+    head.projection.bias.assign(bias)
+    expected = X.reshape(4, 30).astype("float64") @ kernel + bias
+    np.testing.assert_allclose(numpy(head(X)), expected, atol=2e-6)
+
+
+def test_average_channels_first():
+    head = layers.GoodnessProjection(3, data_format="channels_first")
+    x = X.transpose(0, 3, 1, 2)
+    head.build(x.shape)
+    kernel = normal((5, 3), 2)
+    head.projection.kernel.assign(kernel)
+    expected = X.astype("float64").mean((1, 2)) @ kernel
+    np.testing.assert_allclose(numpy(head(x)), expected, atol=2e-6)
+
+
+def test_kernel_regularizer():
+    head = layers.GoodnessProjection(
+        3, kernel_regularizer=keras.regularizers.L2(0.5)
+    )
+    head(X)
+    (loss,) = head.losses
+    kernel = numpy(head.projection.kernel)
+    assert numpy(loss) == pytest.approx(0.5 * (kernel**2).sum(), rel=1e-6)
+
+
+def test_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    head = layers.GoodnessProjection(3)
+    head.build(X.shape)
+    head.projection.kernel.assign(np.full((5, 3), 0.1))
+    # The sum over the map would overflow float16.
+    goodness = head(np.full((2, 64, 64, 5), 60.0, "float16"))
+    np.testing.assert_allclose(
+        numpy(goodness), np.full((2, 3), 30.0), rtol=1e-5
+    )
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="pooling='max'"):
+        layers.GoodnessProjection(3, pooling="max")
+    with pytest.raises(ValueError, match="num_classes=1"):
+        layers.GoodnessProjection(1)
