@@ -17,20 +17,24 @@ def local_stack(kind, depth, width):
     cost the same.
     """
     layers = [_LOCAL[kind](width) for _ in range(depth)]
-    inputs = keras.Input((SIZE, SIZE, width))
+    inputs = keras.Input(_image_shape(width))
     return _compile(keras_ff.models.ForwardOnlyModel([inputs, *layers]))
 
 
 def backprop_stack(kind, depth, width):
     """The same layers as one `keras.Model` with a pooled linear head."""
-    x = inputs = keras.Input((SIZE, SIZE, width))
+    x = inputs = keras.Input(_image_shape(width))
     for _ in range(depth):
         x = _conv(width)(x)
         if kind == "published":
             x = keras.layers.Dropout(0.1)(x)
             # Instance normalization, as in CAWConv2D.
             x = keras.layers.GroupNormalization(
-                groups=-1, epsilon=1e-5, center=False, scale=False
+                groups=-1,
+                axis=1 if _channels_first() else -1,
+                epsilon=1e-5,
+                center=False,
+                scale=False,
             )(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     outputs = keras.layers.Dense(NUM_CLASSES, use_bias=False)(x)
@@ -43,7 +47,7 @@ STACKS = {"local": local_stack, "backprop": backprop_stack}
 def random_batch(batch_size, width, seed=0):
     """Images and labels with nothing to learn (NumPy)."""
     rng = keras.random.SeedGenerator(seed)
-    x = keras.random.normal((batch_size, SIZE, SIZE, width), seed=rng)
+    x = keras.random.normal((batch_size, *_image_shape(width)), seed=rng)
     y = keras.random.randint((batch_size,), 0, NUM_CLASSES, seed=rng)
     return keras.ops.convert_to_numpy(x), keras.ops.convert_to_numpy(y)
 
@@ -61,6 +65,16 @@ def count_products(method, depth):
     first.
     """
     return 2 * depth if method == "local" else 3 * depth - 1
+
+
+def _channels_first():
+    return keras.config.image_data_format() == "channels_first"
+
+
+def _image_shape(width):
+    if _channels_first():
+        return (width, SIZE, SIZE)
+    return (SIZE, SIZE, width)
 
 
 def _conv(width):

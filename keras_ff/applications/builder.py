@@ -7,7 +7,9 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
 from keras_ff.models import ForwardOnlyModel
 
-METHODS = ("caw", "cw", "projection", "backprop")
+# The published dropout of each method.
+DROPOUT = {"caw": 0.1, "cw": 0.2, "projection": 0.1, "backprop": 0.1}
+CONVOLUTIONS = {"caw": CAWConv2D, "cw": CWConv2D}
 
 
 class Builder:
@@ -42,9 +44,10 @@ class Builder:
         model_options=None,
         layer_options=None,
     ):
-        if method not in METHODS:
+        if method not in DROPOUT:
             raise ValueError(
-                f"`method` must be one of {METHODS}. Received: {method!r}"
+                f"`method` must be one of {tuple(DROPOUT)}. "
+                f"Received: method={method!r}"
             )
         if width_multiplier <= 0:
             raise ValueError(
@@ -54,7 +57,7 @@ class Builder:
         self.method = method
         self.num_classes = num_classes
         self.width_multiplier = width_multiplier
-        self.dropout = dropout
+        self.dropout = DROPOUT[method] if dropout is None else dropout
         self.model_options = dict(model_options or {})
         self.layer_options = dict(layer_options or {})
         self.goodness = []
@@ -78,20 +81,11 @@ class Builder:
             strides=strides,
             padding="same",
         )
-        if self.method == "caw":
-            layer = CAWConv2D(
+        if self.method in CONVOLUTIONS:
+            layer = CONVOLUTIONS[self.method](
                 num_classes=self.num_classes,
+                dropout=self.dropout,
                 name=name,
-                **self._dropout(),
-                **arguments,
-                **self.layer_options,
-            )
-            return self._local(layer, x)
-        if self.method == "cw":
-            layer = CWConv2D(
-                num_classes=self.num_classes,
-                name=name,
-                **self._dropout(),
                 **arguments,
                 **self.layer_options,
             )
@@ -103,7 +97,7 @@ class Builder:
                 kernel_initializer="he_normal",
                 **arguments,
             ),
-            keras.layers.Dropout(**{"rate": 0.1, **self._rate()}),
+            keras.layers.Dropout(self.dropout),
         ]
         normalization = None
         if x.shape[1] // strides > 1:
@@ -118,8 +112,8 @@ class Builder:
             layer = CAWDense(
                 self.width(units),
                 self.num_classes,
+                dropout=self.dropout,
                 name=name,
-                **self._dropout(),
                 **self.layer_options,
             )
             return self._local(layer, x)
@@ -135,18 +129,12 @@ class Builder:
                 use_bias=False,
                 kernel_initializer="he_normal",
             ),
-            keras.layers.Dropout(**{"rate": 0.1, **self._rate()}),
+            keras.layers.Dropout(self.dropout),
         ]
         normalization = keras.layers.GroupNormalization(
             groups=1, epsilon=1e-5, center=False, scale=False
         )
         return self._block(layers, normalization, x, name)
-
-    def _dropout(self):
-        return {} if self.dropout is None else {"dropout": self.dropout}
-
-    def _rate(self):
-        return {} if self.dropout is None else {"rate": self.dropout}
 
     def _local(self, layer, x):
         features, goodness = layer(x)

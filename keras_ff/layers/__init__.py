@@ -12,5 +12,4 @@ from keras_ff.layers.goodness_projection import (
     GoodnessProjection as GoodnessProjection,
 )
 from keras_ff.layers.local_block import LocalBlock as LocalBlock
-from keras_ff.layers.local_conv2d import LocalConv2D as LocalConv2D
 from keras_ff.layers.local_layer import LocalLayer as LocalLayer

@@ -1,6 +1,5 @@
 import keras
 
-from keras_ff.layers.channel_class_assignment import check_num_classes
 from keras_ff.layers.channel_groups import ChannelGroups
 from keras_ff.layers.local_conv2d import LocalConv2D
 
@@ -64,7 +63,13 @@ class CWConv2D(LocalConv2D):
         kernel_initializer=None,
         **kwargs,
     ):
-        if filters % check_num_classes(num_classes):
+        head = ChannelGroups(
+            num_classes,
+            data_format=kwargs.get("data_format"),
+            dtype=kwargs.get("dtype"),
+            name="channel_groups",
+        )
+        if filters % num_classes:
             raise ValueError(
                 "`filters` must be a multiple of `num_classes`: every class "
                 "has its own group of channels. "
@@ -73,12 +78,7 @@ class CWConv2D(LocalConv2D):
         super().__init__(
             filters,
             kernel_size,
-            goodness=ChannelGroups(
-                num_classes,
-                data_format=kwargs.get("data_format"),
-                dtype=kwargs.get("dtype"),
-                name="channel_groups",
-            ),
+            goodness=head,
             dropout=dropout,
             normalization=normalization,
             kernel_initializer=kernel_initializer

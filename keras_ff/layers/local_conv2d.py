@@ -1,6 +1,5 @@
 import keras
 
-from keras_ff.layers.channel_class_assignment import spatial_axes
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
 
@@ -78,7 +77,7 @@ class LocalConv2D(LocalLayer):
 
     def build(self, input_shape):
         shape = self.conv.compute_output_shape(input_shape)
-        axes = spatial_axes(shape, self.conv.data_format)
+        axes = self.goodness.spatial_axes(shape)
         one_pixel = all(shape[axis] == 1 for axis in axes)
         if self._normalization_argument == "instance" and one_pixel:
             self.normalization = None

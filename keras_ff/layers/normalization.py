@@ -31,7 +31,7 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
     if identifier == "rms":
         return RMSFeatures(dtype=dtype)
     groups = {"instance": -1, "group": num_classes, "layer": 1}
-    if identifier not in groups:
+    if identifier not in NORMALIZATIONS:
         raise ValueError(
             f"`normalization` must be one of {NORMALIZATIONS}, a Keras layer "
             f"or None. Received: normalization={identifier!r}"

@@ -1,6 +1,7 @@
 import functools
 
 import keras
+import numpy as np
 from keras import ops
 from keras import tree
 
@@ -346,6 +347,12 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def _update_contribution(self, source):
         if self.contribution.source == source:
             weights = self.contribution.update(self._statistics)
+            if not np.all(np.isfinite(weights)):
+                raise ValueError(
+                    f"{type(self.contribution).__name__} gave weights that "
+                    f"are not finite: {weights}. Look for NaN in the "
+                    f"{source} data; the weights in force are unchanged."
+                )
             self._readout.contribution_weights.assign(weights)
 
     def _raise_if_unsound(self):

@@ -11,8 +11,11 @@ def check_labels(y, num_classes):
 
     Raises:
         TypeError: if the labels are not numbers.
-        ValueError: if their shape or a value does not fit.
+        ValueError: if there are none, or their shape or a value does not
+            fit.
     """
+    if y is None:
+        raise ValueError("Labels are needed. Received: y=None")
     y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
     if y.dtype.kind not in "iufb":
         raise TypeError(

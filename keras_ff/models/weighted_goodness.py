@@ -75,6 +75,8 @@ class WeightedGoodness(keras.layers.Layer):
                 self.contribution.initial_weights(num_layers), dtype
             ),
             trainable=False,
+            # `combine` is also called outside of this layer's float32.
+            autocast=False,
         )
         self.epoch = self.add_weight(
             name="epoch",

@@ -579,6 +579,18 @@ def test_data_format_argument_reaches_all_parts(make):
     np.testing.assert_allclose(numpy(goodness), numpy(last(x)[1]), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [n for n in LAYERS if n not in IMAGE_LAYERS])
+def test_dense_layers_have_no_data_format(name):
+    last = built(name)
+    keras.config.set_image_data_format("channels_first")
+    first = LAYERS[name].make()
+    x = batch(LAYERS[name].input_shape)
+    first.build(x.shape)
+    first.set_weights(last.get_weights())
+    for a, b in zip(first(x), last(x)):
+        np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-6)
+
+
 @each_layer
 def test_standalone_call_builds_the_layer(name):
     case = LAYERS[name]
@@ -641,6 +653,22 @@ def test_head_scores(name, policy):
         case.reference(head, x.astype("float64")),
         atol=2e-6,
         rtol=2e-6,
+    )
+
+
+@each_head
+def test_head_scores_channels_first(name):
+    case = HEADS[name]
+    keras.config.set_image_data_format("channels_first")
+    head = case.make()
+    if getattr(head, "pooling", None) == "flatten":
+        pytest.skip("flattening depends on the order of the axes")
+    x = batch(case.input_shape, 2)
+    first = np.moveaxis(x, -1, 1)
+    head.build(first.shape)
+    perturb(head)
+    np.testing.assert_allclose(
+        numpy(head(first)), case.reference(head, x), atol=2e-6, rtol=2e-6
     )
 
 
