@@ -115,15 +115,14 @@ def run(flags, build, learning_rate, final_learning_rate, image_size=None):
     best = keras_ff.models.load_model(output / "best.keras")
     last_result = model.evaluate(test, verbose=0, return_dict=True)
     rows = read_history(output)
+    selected = max(rows, key=lambda row: row["val_accuracy"])
     results = {
         "config": config,
         "test_accuracy_last_epoch": last_result["accuracy"],
         "test_accuracy_validation_selected": best.evaluate(
             test, verbose=0, return_dict=True
         )["accuracy"],
-        "selected_epoch": max(rows, key=lambda row: row["val_accuracy"])[
-            "epoch"
-        ],
+        "selected_epoch": int(selected["epoch"]),
         "layer_accuracy": {
             layer.name: last_result[f"{layer.name}_accuracy"]
             for layer in model.local_layers

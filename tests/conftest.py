@@ -19,6 +19,13 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 if _THREADS == 1 and "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
+# JAX compiles every operation for every shape: most of the time of a run,
+# unless a run before it on this machine has done so already.
+_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 try:
     # Importing TensorFlow before PyTorch breaks either on some machines.
     import torch

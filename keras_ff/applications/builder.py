@@ -73,10 +73,14 @@ class Builder:
         per_class = round(channels * self.width_multiplier / self.num_classes)
         return max(1, per_class) * self.num_classes
 
-    def conv(self, x, channels, kernel_size, strides=1, name=None):
-        """A convolution without bias, ReLU, dropout and normalization."""
+    def conv(self, x, channels, kernel_size, strides=1, doublings=0, name=None):
+        """A convolution without bias, ReLU, dropout and normalization.
+
+        `doublings` double the width after its rounding, so that it matches
+        concatenated features.
+        """
         arguments = dict(
-            filters=self.width(channels),
+            filters=self.width(channels) * 2**doublings,
             kernel_size=kernel_size,
             strides=strides,
             padding="same",

@@ -52,16 +52,18 @@ def resnet17(
     build = Builder(
         input_shape, num_classes, method, width_multiplier, **kwargs
     )
-    width = 100
-    x = shortcut = build.conv(build.start, width, 3)
+
+    def conv(x, block, strides=1):
+        return build.conv(x, 100, 3, strides, doublings=block)
+
+    x = shortcut = conv(build.start, 0)
     for block in range(4):
-        x = build.conv(x, width, 3, strides=1 if block == 0 else 2)
-        x = build.conv(x, width, 3)
+        x = conv(x, block, strides=1 if block == 0 else 2)
+        x = conv(x, block)
         x = shortcut = keras.layers.Add()([x, shortcut])
-        x = build.conv(x, width, 3)
-        x = build.conv(x, width, 3)
+        x = conv(x, block)
+        x = conv(x, block)
         if block < 3:
             x = keras.layers.Concatenate()([x, shortcut])
             shortcut = keras.layers.AveragePooling2D(2, padding="same")(x)
-            width *= 2
     return build.finish(x)

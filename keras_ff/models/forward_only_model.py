@@ -9,6 +9,7 @@ from keras_ff.layers import LocalLayer
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.epoch_arrays import EpochArrays
 from keras_ff.models.graph import LayerGraph
+from keras_ff.models.graph import check_not_trainable
 from keras_ff.models.graph import producer
 from keras_ff.models.labels import check_labels
 from keras_ff.models.local_statistics import LocalStatistics
@@ -103,6 +104,12 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def __init__(self, *args, **kwargs):
         options = {k: kwargs.pop(k) for k in OPTIONS if k in kwargs}
         inputs, prediction = _read_arguments(args, kwargs, options)
+        unknown = sorted(set(kwargs) - {"name", "trainable"})
+        if unknown:
+            raise TypeError(
+                f"Unknown arguments of ForwardOnlyModel: {unknown}. It takes "
+                f"layers, or inputs and outputs, {', '.join(OPTIONS)} and name."
+            )
         super().__init__(inputs, prediction, **kwargs)
         self._readout = producer(prediction)
         self._graph = LayerGraph(self, self._readout)
@@ -223,7 +230,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         uninterrupted one would have seen. Training data with a method
         `set_epoch(epoch)` is told the epoch.
         """
-        if y is not None:
+        if y is not None or _are_arrays(x):
             check_labels(y, self.num_classes)
         if isinstance(validation_data, (tuple, list)):
             check_labels(validation_data[1], self.num_classes)
@@ -266,8 +273,9 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         )
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        if y is not None and "_use_cached_eval_dataset" not in kwargs:
-            check_labels(y, self.num_classes)
+        if "_use_cached_eval_dataset" not in kwargs:
+            if y is not None or _are_arrays(x):
+                check_labels(y, self.num_classes)
         results = super().evaluate(x, y, *args, **kwargs)
         self._statistics.check_labels()
         return results
@@ -281,6 +289,12 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def test_on_batch(self, x, y=None, *args, **kwargs):
         check_labels(y, self.num_classes)
         return super().test_on_batch(x, y, *args, **kwargs)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if y is None:
+            # Keras asks for metrics first, to build them.
+            raise ValueError("Labels are needed. Received: y=None")
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def call(self, inputs, training=None, mask=None):
         if self._needed is None:
@@ -320,7 +334,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         @functools.wraps(method)
         def wrapped(*args, **kwargs):
             weights = self.contribution.weights
-            needed = tuple(i for i, w in enumerate(weights) if w != 0)
+            needed = tuple(i for i, w in enumerate(weights) if w != 0) or None
             if needed != self._predict_needed:
                 # The set of layers is fixed when the function is traced.
                 self.predict_function = None
@@ -356,8 +370,13 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             self._readout.contribution_weights.assign(weights)
 
     def _raise_if_unsound(self):
-        self._statistics.check_labels()
-        self._statistics.check_losses()
+        try:
+            self._statistics.check_labels()
+            self._statistics.check_losses()
+        except ValueError:
+            # The next batch is judged by itself.
+            self._statistics.reset_state()
+            raise
 
     def _seed_states(self):
         weights = {id(v) for v in self.weights}
@@ -427,11 +446,17 @@ def _chain(layers):
             goodness.append(scores)
         elif isinstance(layer, keras.Layer):
             features = layer(features)
+            check_not_trainable(layer)
         else:
             raise TypeError(
                 "`layers` must hold Keras layers after keras.Input. "
                 f"Received: {layer!r} of type {type(layer).__name__}"
             )
+    if goodness and not isinstance(layer, LocalLayer):
+        raise ValueError(
+            "The last of `layers` must be a local layer: nothing uses what "
+            f"comes after it. Received: {layer}"
+        )
     return first, goodness
 
 

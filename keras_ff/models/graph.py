@@ -47,7 +47,7 @@ class LayerGraph:
         for node in self._nodes:
             layer = node.operation
             if not isinstance(layer, LocalLayer):
-                _check_not_trainable(layer)
+                check_not_trainable(layer)
                 continue
             if any(n.operation is layer for n in found.values()):
                 raise ValueError(
@@ -80,7 +80,7 @@ class LayerGraph:
         """Raises if a layer that is not local has become trainable."""
         for node in self._nodes:
             if not isinstance(node.operation, LocalLayer):
-                _check_not_trainable(node.operation)
+                check_not_trainable(node.operation)
 
     def run(self, inputs, visit, training, needed=None):
         """Runs the layers in order.
@@ -164,7 +164,8 @@ def _readout_node(model, readout):
     return node
 
 
-def _check_not_trainable(layer):
+def check_not_trainable(layer):
+    """Raises if a layer that is not local would have to learn."""
     if not isinstance(layer, keras.Layer):
         return
     nested = [

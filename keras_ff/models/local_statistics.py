@@ -29,9 +29,9 @@ class LocalStatistics(keras.metrics.Metric):
         self.loss = add("loss", (size,))
         self.penalty = add("penalty", (size,))
         self.hits = add("hits", (size,))
-        # The lowest label below 0 and the highest above, 0 if none.
-        self.lowest_label = add("lowest_label", ())
-        self.highest_label = add("highest_label", ())
+        # How many labels were no class, and the last of them.
+        self.wrong_labels = add("wrong_labels", ())
+        self.wrong_label = add("wrong_label", ())
         if measures_intervals:
             self.interval_hits = add("interval_hits", (size, size))
 
@@ -45,13 +45,16 @@ class LocalStatistics(keras.metrics.Metric):
             penalties: list of scalars, the layers' regularizers.
             training: bool. Intervals are counted on held-out data only.
         """
-        labels, lowest, highest = class_numbers(y)
+        labels = class_numbers(y)
+        wrong, example = _wrong_labels(labels, self.num_classes)
+        labels = ops.cast(labels, "int32")
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
         self.loss.assign_add(batch * ops.stack(losses))
         self.penalty.assign_add(batch * ops.stack(penalties))
-        self.lowest_label.assign(ops.minimum(self.lowest_label, lowest))
-        self.highest_label.assign(ops.maximum(self.highest_label, highest))
+        self.wrong_labels.assign_add(wrong)
+        before = ops.convert_to_tensor(self.wrong_label)
+        self.wrong_label.assign(ops.where(wrong > 0, example, before))
         if self.report:
             self.hits.assign_add(_hits(ops.stack(goodness), labels))
         if self.measures_intervals and not training:
@@ -79,14 +82,23 @@ class LocalStatistics(keras.metrics.Metric):
         below = np.tril(np.ones_like(accuracy, bool), -1)
         return np.where(below, np.nan, accuracy)
 
+    def is_sound(self):
+        """Whether all batches so far may be trained on, a tensor.
+
+        Their labels are classes and their losses numbers. After a batch that
+        is not sound, no later one is, until the state is reset.
+        """
+        total = ops.sum(self.loss) + ops.sum(self.penalty)
+        return ops.logical_and(self.wrong_labels == 0, ops.isfinite(total))
+
     def check_labels(self):
-        """Raises if a label was outside the classes."""
-        lowest, highest = _numpy(self.lowest_label), _numpy(self.highest_label)
-        if lowest < 0 or highest >= self.num_classes:
-            received = lowest if lowest < 0 else highest
+        """Raises if a label was no class."""
+        wrong, example = _numpy(self.wrong_labels), _numpy(self.wrong_label)
+        if wrong:
             raise ValueError(
-                f"Labels must be in [0, {self.num_classes}). Received: "
-                f"{received:g}. The batch with this label was not trained on."
+                f"Labels must be whole numbers in [0, {self.num_classes}). "
+                f"Received: {example:g} ({wrong:g} such labels). The batch "
+                "with this label was not trained on, nor any after it."
             )
 
     def check_losses(self):
@@ -104,13 +116,18 @@ class LocalStatistics(keras.metrics.Metric):
 
 
 def class_numbers(y):
-    """Class numbers of labels, and the lowest and highest of them."""
+    """Class numbers of labels, as float32."""
     if len(y.shape) == 2 and y.shape[-1] != 1:
-        zero = ops.zeros((), "float32")
-        return ops.cast(ops.argmax(y, axis=-1), "int32"), zero, zero
-    labels = ops.reshape(y, (-1,))
-    as_float = ops.cast(labels, "float32")
-    return ops.cast(labels, "int32"), ops.min(as_float), ops.max(as_float)
+        y = ops.argmax(y, axis=-1)
+    return ops.cast(ops.reshape(y, (-1,)), "float32")
+
+
+def _wrong_labels(labels, num_classes):
+    """How many class numbers are wrong, and the first of them."""
+    right = ops.logical_and(labels >= 0, labels < num_classes)
+    right = ops.logical_and(right, labels == ops.floor(labels))
+    wrong = 1.0 - ops.cast(right, "float32")
+    return ops.sum(wrong), ops.take(labels, ops.argmax(wrong))
 
 
 def _hits(goodness, labels):

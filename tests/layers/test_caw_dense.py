@@ -14,7 +14,9 @@ LABELS = np.array([2, 0, 1, 1])
 
 
 def layer_with(epoch=0, **kwargs):
-    layer = layers.CAWDense(6, num_classes=3, **kwargs)
+    layer = layers.CAWDense(
+        6, num_classes=3, kernel_initializer="zeros", **kwargs
+    )
     layer.build((None, 5))
     layer.kernel = KERNEL
     layer.assignment = ASSIGNMENT

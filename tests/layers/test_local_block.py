@@ -13,7 +13,7 @@ X = normal((4, 5), 3)
 
 
 def test_layers_then_head_then_normalization():
-    first = keras.layers.Dense(8, activation="relu")
+    first = keras.layers.Dense(6, activation="relu")
     second = keras.layers.Dense(6, activation="tanh")
     head = layers.GoodnessProjection(3)
     block = layers.LocalBlock([first, second], head, normalization="layer")
@@ -27,7 +27,7 @@ def test_layers_then_head_then_normalization():
 
 
 def test_backpropagation_runs_inside_the_block():
-    first = keras.layers.Dense(4, activation="tanh")
+    first = keras.layers.Dense(6, activation="tanh")
     second = keras.layers.Dense(6, activation="tanh")
     head = layers.GoodnessProjection(3)
     block = layers.LocalBlock([first, second], head)
@@ -64,7 +64,7 @@ def test_a_single_layer_need_not_be_a_list():
 
 def test_a_whole_model_as_the_layer(tmp_path):
     inner = keras.Sequential(
-        [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(6)]
+        [keras.layers.Dense(6, activation="relu"), keras.layers.Dense(6)]
     )
     inputs = keras.Input((5,))
     block = layers.LocalBlock(inner, layers.ChannelGroups(3))

@@ -499,7 +499,9 @@ def test_backend_tensors_train_as_arrays():
     x, y = data(SIZE)
     models = [dense_model()]
     models.append(twin(models[0]))
-    for model, convert in zip(models, (np.asarray, keras.ops.convert_to_tensor)):
+    for model, convert in zip(
+        models, (np.asarray, keras.ops.convert_to_tensor)
+    ):
         model.compile(optimizer=sgd())
         model.fit(
             convert(x),

@@ -312,7 +312,10 @@ def test_frozen_local_layer_is_run_but_not_trained():
 
 
 def test_inputs_may_be_given_by_name():
-    left, right = keras.Input((FEATURES,), name="l"), keras.Input((3,), name="r")
+    left, right = (
+        keras.Input((FEATURES,), name="l"),
+        keras.Input((3,), name="r"),
+    )
     x, first = dense_block("a")(left)
     y, second = dense_block("b")(right)
     model = ForwardOnlyModel({"l": left, "r": right}, [first, second])

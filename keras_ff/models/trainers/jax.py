@@ -20,15 +20,15 @@ class LocalTrainer(LocalStep):
                 x, y, sample_weight, True, self._differentiate
             )
             logs = self._log_batch(batch)
-            sound = self._is_sound(batch)
+            sound = self._statistics.is_sound()
         trainable, non_trainable, optimizer, metrics = _values(scope, variables)
         updated = self.optimizer.stateless_apply(
             optimizer, batch.gradients, trainable
         )
-        trainable, optimizer = jax.tree.map(
+        trainable, optimizer, non_trainable = jax.tree.map(
             lambda new, old: jax.numpy.where(sound, new, old),
-            updated,
-            (trainable, optimizer),
+            (*updated, non_trainable),
+            (trainable, optimizer, state[1]),
         )
         return logs, (trainable, non_trainable, optimizer, metrics)
 

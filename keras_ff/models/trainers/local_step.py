@@ -1,10 +1,10 @@
 from typing import Any
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from keras_ff.models.labels import check_label_shape
-from keras_ff.models.local_statistics import class_numbers
 
 
 class LocalBatch(NamedTuple):
@@ -57,6 +57,7 @@ class LocalStep:
                 _, outputs = objective()
             else:
                 outputs, found = differentiate(layer, objective, scale)
+                outputs = self._check_gradients(outputs, found)
                 found = self._clip(found, scale)
                 for variable, gradient in zip(layer.trainable_variables, found):
                     gradients[id(variable)] = gradient
@@ -80,6 +81,19 @@ class LocalStep:
             else None,
         )
 
+    def _check_gradients(self, outputs, gradients):
+        """Gives a layer whose gradients are not finite the loss NaN.
+
+        Its loss need not be: TensorFlow's fused ReLU makes 0 of NaN.
+        """
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It leaves out such steps and lowers the scale.
+            return outputs
+        features, goodness, loss, penalty = outputs
+        total = sum(ops.cast(ops.sum(g), "float32") for g in gradients)
+        loss = ops.where(ops.isfinite(total), loss, float("nan"))
+        return features, goodness, loss, penalty
+
     def _clip(self, gradients, scale):
         limit = self._readout.layer_clipnorm
         if limit is None:
@@ -98,13 +112,6 @@ class LocalStep:
     def _unscale(self, loss):
         """Undoes what the backend's data parallelism does to a loss."""
         return loss
-
-    def _is_sound(self, batch):
-        """Whether a batch may be trained on: its labels and losses are."""
-        _, lowest, highest = class_numbers(batch.y)
-        total = sum(batch.losses) + sum(batch.penalties)
-        in_range = ops.logical_and(lowest >= 0, highest < self.num_classes)
-        return ops.logical_and(in_range, ops.isfinite(total))
 
     def _log_batch(self, batch):
         """Updates all metrics with a batch and returns the logs."""

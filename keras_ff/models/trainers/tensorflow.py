@@ -11,18 +11,26 @@ class LocalTrainer(LocalStep):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+        others = self.non_trainable_variables
+        before = [tf.identity(v.value) for v in others]
         batch = self._local_pass(x, y, sample_weight, True, self._differentiate)
+        logs = self._log_batch(batch)
 
         def apply():
             self.optimizer.apply(batch.gradients, self.trainable_variables)
             return True
 
+        def undo():
+            for variable, value in zip(others, before):
+                variable.assign(value)
+            return False
+
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             # Replicas cannot meet inside a branch.
             apply()
         else:
-            tf.cond(self._is_sound(batch), apply, lambda: False)
-        return self._log_batch(batch)
+            tf.cond(self._statistics.is_sound(), apply, undo)
+        return logs
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -10,13 +10,19 @@ class LocalTrainer(LocalStep):
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        others = self.non_trainable_variables
+        before = [v.value.clone() for v in others]
         with torch.no_grad():
             batch = self._local_pass(
                 x, y, sample_weight, True, self._differentiate
             )
-            if self._is_sound(batch):
+            logs = self._log_batch(batch)
+            if self._statistics.is_sound():
                 self.optimizer.apply(batch.gradients, self.trainable_variables)
-            return self._log_batch(batch)
+            else:
+                for variable, value in zip(others, before):
+                    variable.assign(value)
+            return logs
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

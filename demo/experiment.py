@@ -1,0 +1,127 @@
+"""Trains, evaluates and measures both networks."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+import keras_ff
+from demo import networks
+from demo.memory import peak_memory
+from demo.progress import ShortProgressBar
+from demo.step_time import median_step_seconds
+
+
+@dataclasses.dataclass
+class Results:
+    """What one training gave.
+
+    Attributes:
+        model: the trained Keras model.
+        history: dictionary of metrics, one number an epoch.
+        test: dictionary of metrics on the test images after the last epoch.
+        weights: the layers' contributions after every epoch.
+        shares_before, shares_after: channel-class shares of each layer.
+        step_seconds: median time of a training step.
+        step_memory: `PeakMemory` of a training step.
+    """
+
+    model: keras.Model
+    history: dict
+    test: dict
+    weights: list = dataclasses.field(default_factory=list)
+    shares_before: list = dataclasses.field(default_factory=list)
+    shares_after: list = dataclasses.field(default_factory=list)
+    step_seconds: float | None = None
+    step_memory: object = None
+
+
+def run(settings):
+    """Runs the demo.
+
+    Args:
+        settings: a `Settings`.
+
+    Returns:
+        Dictionary from `"forward_only"` and `"backprop"` to `Results`.
+    """
+    print(f"Forward-only training on {keras.backend.backend()}")
+    results = {"forward_only": _train_forward_only(settings)}
+    print("\nBackpropagation through the same network")
+    results["backprop"] = _train_backprop(settings)
+
+    print("\nMeasuring time and memory of a training step")
+    models = {name: result.model for name, result in results.items()}
+    splits = load(settings)
+    seconds = median_step_seconds(models, splits.train, splits.validation)
+    x, y = next(iter(splits.train))
+    for name, result in results.items():
+        result.step_seconds = seconds[name]
+        result.step_memory = peak_memory(result.model, x, y)
+    return results
+
+
+def load(settings):
+    """The digits of scikit-learn, in the same batches for everyone."""
+    return keras_ff.datasets.load(
+        "digits",
+        batch_size=settings.batch_size,
+        validation_split=settings.validation_split,
+        seed=settings.seed,
+    )
+
+
+def fit(model, learning_rate, settings, callbacks=()):
+    """Trains a model; returns its history and its metrics on the test."""
+    splits = load(settings)
+    steps = settings.epochs * len(splits.train)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate, steps, alpha=settings.final_learning_rate
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(
+            schedule, weight_decay=settings.weight_decay
+        ),
+        loss=keras_ff.losses.LocalCrossentropy(
+            label_smoothing=settings.label_smoothing
+        ),
+        metrics=["accuracy"],
+    )
+    history = model.fit(
+        splits.train,
+        validation_data=splits.validation,
+        epochs=settings.epochs,
+        shuffle=False,  # The data set does it.
+        callbacks=[ShortProgressBar(), *callbacks],
+    )
+    test = model.evaluate(splits.test, verbose=0, return_dict=True)
+    return history.history, test
+
+
+def _train_forward_only(settings):
+    keras.utils.set_random_seed(settings.seed)
+    model = networks.forward_only(settings)
+    shares_before = _shares(model)
+    weights = []
+    record = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: weights.append(model.contribution.weights)
+    )
+    history, test = fit(
+        model, settings.forward_only_learning_rate, settings, [record]
+    )
+    return Results(model, history, test, weights, shares_before, _shares(model))
+
+
+def _train_backprop(settings):
+    keras.utils.set_random_seed(settings.seed)
+    model = networks.backprop(settings)
+    return Results(
+        model, *fit(model, settings.backprop_learning_rate, settings)
+    )
+
+
+def _shares(model):
+    return [
+        np.array(keras.ops.convert_to_numpy(layer.goodness.shares()))
+        for layer in model.local_layers
+    ]

@@ -1,0 +1,73 @@
+import numpy as np
+
+from keras_ff.visualization import style
+from keras_ff.visualization.channel_order import channel_order
+from keras_ff.visualization.shares import as_shares
+
+
+def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
+    """Draws the share of every channel in every class as a heat map.
+
+    Args:
+        shares: array `(channels, classes)` whose rows sum to 1, as `shares()`
+            of a `ChannelClassAssignment` gives, or a layer that has one
+            (`CAWConv2D`, `CAWDense`).
+        ax: matplotlib axes. Defaults to those of a new figure.
+        order: channels' numbers from top to bottom. Defaults to
+            `channel_order(shares)`, sorted by dominant class. Give two
+            pictures the same order to compare them.
+        class_names: list of strings. Defaults to the classes' numbers.
+        colorbar: bool, whether to draw the colour scale, which is from 0 to 1
+            in every picture. Defaults to `True`.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: if `shares` are no shares or of a layer not built, or if
+            another argument does not fit them.
+        TypeError: if it is a layer without an assignment.
+        ImportError: if matplotlib is not installed.
+
+    Example:
+
+    ```python
+    keras_ff.visualization.assignment(model.local_layers[0])
+    ```
+    """
+    shares = as_shares(shares)
+    num_channels, num_classes = shares.shape
+    order = channel_order(shares) if order is None else np.asarray(order)
+    if sorted(order.ravel().tolist()) != list(range(num_channels)):
+        raise ValueError(
+            f"`order` must hold every channel from 0 to {num_channels - 1} "
+            f"once. Received: order={order.tolist()}"
+        )
+    if class_names is None:
+        class_names = [str(i) for i in range(num_classes)]
+    if len(class_names) != num_classes:
+        raise ValueError(
+            f"`class_names` must be one a class, {num_classes} in all. "
+            f"Received: {len(class_names)} names"
+        )
+
+    ax = style.get_axes(ax)
+    image = ax.imshow(
+        shares[order],
+        cmap="cividis",
+        vmin=0,
+        vmax=1,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    style.decorate(ax, "class", "channel, sorted by its class")
+    ax.set_xticks(range(num_classes), class_names)
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if colorbar:
+        bar = ax.figure.colorbar(image, ax=ax)
+        bar.set_label("share of the channel", fontsize=style.TEXT_SIZE)
+        bar.ax.tick_params(labelsize=style.TICK_SIZE)
+        bar.outline.set_visible(False)
+    return ax

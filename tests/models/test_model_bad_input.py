@@ -1,0 +1,564 @@
+"""Bad input is refused before, or at the latest when, it would do harm."""
+
+import keras
+import numpy as np
+import pytest
+from by_hand import BACKEND
+from tiny_models import CLASSES
+from tiny_models import FEATURES
+from tiny_models import assert_close
+from tiny_models import assert_same
+from tiny_models import caw_dense
+from tiny_models import data
+from tiny_models import dense_block
+from tiny_models import dense_model
+from tiny_models import rich_model
+from tiny_models import state
+from tiny_models import twin
+
+from keras_ff import layers
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.models import ForwardOnlyModel
+
+BATCH = 4
+
+
+def compiled(model=None, **kwargs):
+    model = model or dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1), **kwargs)
+    return model
+
+
+def with_label(y, position, value):
+    y = np.array(y, type(value) if isinstance(value, float) else None)
+    y[position] = value
+    return y
+
+
+# === Labels in arrays ===
+
+X, Y = data(12)
+ONE_HOT = np.eye(CLASSES, dtype="float32")[Y]
+BAD_LABELS = {
+    "too_large": (
+        with_label(Y, 7, CLASSES),
+        ValueError,
+        r"whole numbers in \[0, 3\). Received: 3 \(at position 7; 1 such",
+    ),
+    "negative": (
+        with_label(Y, 2, -1),
+        ValueError,
+        r"whole numbers in \[0, 3\). Received: -1 \(at position 2; 1 such",
+    ),
+    "not_whole": (
+        with_label(Y, 5, 1.5),
+        ValueError,
+        r"whole numbers in \[0, 3\). Received: 1.5 \(at position 5",
+    ),
+    "nan": (
+        with_label(Y, 5, np.nan),
+        ValueError,
+        r"whole numbers in \[0, 3\). Received: nan",
+    ),
+    "strings": (
+        np.array(["cat"] * 12),
+        TypeError,
+        "Labels must be class numbers or one-hot rows. Received: labels of "
+        "dtype <U3",
+    ),
+    "objects": (np.array([None] * 12), TypeError, "of dtype object"),
+    "one_hot_of_another_width": (
+        np.eye(CLASSES + 1)[Y],
+        ValueError,
+        r"one-hot rows of shape \(batch, 3\). Received: labels of shape "
+        r"\(12, 4\)",
+    ),
+    "rank_3": (
+        ONE_HOT[:, None],
+        ValueError,
+        r"Received: labels of shape \(12, 1, 3\)",
+    ),
+    "scalar": (np.array(1), ValueError, r"labels of shape \(\)"),
+    "negative_one_hot": (
+        -ONE_HOT,
+        ValueError,
+        "finite and not negative. Received: values from -1.0 to",
+    ),
+    "one_hot_with_nan": (
+        ONE_HOT * np.nan,
+        ValueError,
+        "finite and not negative",
+    ),
+    "missing": (None, ValueError, "Labels are needed. Received: y=None"),
+}
+ENTRANCES = {
+    "fit": lambda model, y: model.fit(X, y, verbose=0),
+    "validation_data": lambda model, y: model.fit(
+        X, Y, validation_data=(X, y), verbose=0
+    ),
+    "evaluate": lambda model, y: model.evaluate(X, y, verbose=0),
+    "train_on_batch": lambda model, y: model.train_on_batch(X, y),
+    "test_on_batch": lambda model, y: model.test_on_batch(X, y),
+}
+
+
+@pytest.mark.parametrize("labels", BAD_LABELS)
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_bad_labels_in_arrays(labels, entrance):
+    y, error, message = BAD_LABELS[labels]
+    model = compiled()
+    before = state(model)
+    with pytest.raises(error, match=message):
+        ENTRANCES[entrance](model, y)
+    assert_same(state(model), before)
+    assert model.epoch == 0
+
+
+def test_labels_in_lists_of_all_kinds_are_checked():
+    model = compiled()
+    with pytest.raises(ValueError, match="Received: 9"):
+        model.fit(X, [0] * 11 + [9], verbose=0)
+    with pytest.raises(ValueError, match="Received: 9"):
+        model.fit(
+            X,
+            keras.ops.convert_to_tensor(with_label(Y, 0, 9)),
+            verbose=0,
+        )
+
+
+def test_too_few_samples_for_a_validation_split():
+    with pytest.raises(ValueError, match="1 samples are too few"):
+        compiled().fit(X[:1], Y[:1], validation_split=0.5, verbose=0)
+
+
+# === Labels in streams ===
+
+
+def batches(bad=None, count=6):
+    """Good batches, and one whose labels or inputs were replaced."""
+    for i in range(count):
+        x, y = data(BATCH, seed=100 + i)
+        if bad is not None and i == bad[0]:
+            x, y = bad[1](x, y)
+        yield x, y
+
+
+class Stream(keras.utils.PyDataset):
+    def __init__(self, *args):
+        super().__init__()
+        self.batches = list(batches(*args))
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def tf_data(*args):
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_generator(
+        lambda: batches(*args),
+        output_signature=(
+            tf.TensorSpec((None, FEATURES), "float32"),
+            tf.TensorSpec((None,), "int64"),
+        ),
+    )
+
+
+def data_loader(*args):
+    torch = pytest.importorskip("torch")
+    tensors = [
+        tuple(torch.as_tensor(a) for a in batch) for batch in batches(*args)
+    ]
+    return torch.utils.data.DataLoader(tensors, batch_size=None)
+
+
+SOURCES = [batches, Stream, tf_data]
+if BACKEND == "torch":
+    SOURCES.append(data_loader)
+
+
+def bad_label(value, position=1):
+    return lambda x, y: (x, with_label(y, position, value))
+
+
+class FloatStream(Stream):
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x, y.astype("float32")
+
+
+def trained_on_good_batches(start, count, **kwargs):
+    """What training on the first batches alone gives."""
+    model = compiled(twin(start), **kwargs)
+    model.fit(batches(count=count), verbose=0)
+    return model
+
+
+def assert_stopped(start, stream, good, error, match, **kwargs):
+    """Training stops with an error and the weights from after `good`."""
+    expected = trained_on_good_batches(start, good, **kwargs)
+    model = compiled(twin(start), **kwargs)
+    with pytest.raises(error, match=match):
+        model.fit(stream, epochs=3, verbose=0, shuffle=False)
+    for a, b in zip(model.weights, expected.weights):
+        if not a.path.endswith("epoch"):
+            a, b = (keras.ops.convert_to_numpy(v) for v in (a, b))
+            np.testing.assert_array_equal(a, b)
+    assert model.epoch == 0
+    return model
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("value", [CLASSES, -1])
+def test_streamed_bad_label_stops_training_untouched(source, value):
+    # Not in the last batch: those after it must not be trained on either.
+    model = assert_stopped(
+        dense_model(),
+        source((2, bad_label(value))),
+        2,
+        ValueError,
+        rf"whole numbers in \[0, 3\). Received: {value} \(1 such labels\)",
+    )
+    # And the model is as usable as before.
+    model.fit(batches(), verbose=0)
+    assert model.epoch == 1
+
+
+def test_streamed_bad_label_with_a_loss_of_keras():
+    # It gives numbers, not NaN, for some bad labels on some backends.
+    assert_stopped(
+        dense_model(),
+        Stream((2, bad_label(CLASSES))),
+        2,
+        ValueError if BACKEND == "jax" else Exception,
+        "out of bounds|Labels must be whole|valid range",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+
+
+def test_streamed_bad_label_with_batch_normalization():
+    assert_stopped(
+        rich_model(),
+        Stream((2, bad_label(CLASSES))),
+        2,
+        ValueError,
+        r"whole numbers in \[0, 3\). Received: 3",
+    )
+
+
+def test_streamed_label_that_is_not_whole():
+    assert_stopped(
+        dense_model(),
+        FloatStream((2, bad_label(1.5))),
+        2,
+        ValueError,
+        r"whole numbers in \[0, 3\). Received: 1.5",
+    )
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda y: np.eye(CLASSES + 2)[y], r"of shape \(.*, 5\)"),
+        (lambda y: y[:, None, None], r"of shape \(.*, 1, 1\)"),
+    ],
+)
+def test_streamed_labels_of_another_shape(change, message):
+    model = compiled()
+    before = state(model)
+    with pytest.raises(ValueError, match=message):
+        model.fit(((x, change(y)) for x, y in batches()), verbose=0)
+    assert_same(state(model), before)
+
+
+def test_stream_without_labels():
+    model = compiled()
+    with pytest.raises(ValueError, match="Labels are needed"):
+        model.fit(((x,) for x, _ in batches()), verbose=0)
+
+
+def test_streamed_bad_label_in_evaluation_and_validation():
+    model = compiled()
+    stream = Stream((2, bad_label(CLASSES)))
+    with pytest.raises(ValueError, match=r"in \[0, 3\). Received: 3 \(1 such"):
+        model.evaluate(stream, verbose=0)
+    before = model.epoch
+    with pytest.raises(ValueError, match=r"in \[0, 3\). Received: 3 \(1 such"):
+        model.fit(Stream(), validation_data=stream, verbose=0)
+    assert model.epoch == before
+    model.evaluate(Stream(), verbose=0)
+
+
+# === Losses that are not numbers ===
+
+
+def nan_input(x, y):
+    x = x.copy()
+    x[1] = np.nan
+    return x, y
+
+
+@pytest.mark.parametrize("kind", ["dense", "assigned", "batch_normalization"])
+def test_nan_input_stops_training_untouched(kind):
+    start = {
+        "dense": dense_model,
+        "assigned": lambda: ForwardOnlyModel(
+            [keras.Input((FEATURES,)), caw_dense("local_0")]
+        ),
+        "batch_normalization": rich_model,
+    }[kind]()
+    model = assert_stopped(
+        start,
+        Stream((2, nan_input)),
+        2,
+        ValueError,
+        "local layer 'local_0' became NaN",
+    )
+    for value in state(model):
+        assert np.isfinite(value).all()
+
+
+def test_nan_in_a_later_layer_names_that_layer():
+    model = dense_model(3)
+    projection = model.get_layer("local_1").goodness.projection
+    projection.kernel.assign(np.full(projection.kernel.shape, np.nan))
+    before = state(model)
+    with pytest.raises(ValueError, match=r"'local_1' .*first of 1 such layers"):
+        compiled(model).fit(X, Y, verbose=0)
+    assert_same(state(model), before)
+
+
+def test_nan_on_train_on_batch():
+    model = compiled()
+    before = state(model)
+    x, y = nan_input(*data(BATCH))
+    with pytest.raises(ValueError, match="'local_0' became NaN"):
+        model.train_on_batch(x, y)
+    assert_same(state(model), before)
+    # The next batch is judged by itself.
+    model.train_on_batch(*data(BATCH))
+    assert np.abs(state(model)[0] - before[0]).max() > 0
+
+
+def test_nan_after_many_batches_stops_before_the_epochs_end():
+    model = compiled()
+    seen = []
+    callback = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(batch)
+    )
+    with pytest.raises(ValueError, match="became NaN"):
+        model.fit(
+            Stream((70, nan_input), 400),
+            verbose=0,
+            shuffle=False,
+            callbacks=[callback],
+        )
+    assert 70 < len(seen) < 200
+
+
+# === Models ===
+
+
+def plain(model_layers, **options):
+    return ForwardOnlyModel(
+        [keras.Input((FEATURES,)), *model_layers], **options
+    )
+
+
+def test_layer_with_weights_that_is_not_local():
+    with pytest.raises(ValueError) as error:
+        plain([dense_block("a"), keras.layers.Dense(4, name="culprit")])
+    message = str(error.value)
+    for part in (
+        "Layer 'culprit' (Dense) has trainable weights but is not a local",
+        "keras_ff.layers.LocalBlock([keras.layers.Dense(...)], goodness=",
+        "layer.trainable = False",
+    ):
+        assert part in message
+
+
+def test_layers_after_the_last_local_one():
+    # They would have no effect; Keras's users often end with such layers.
+    with pytest.raises(ValueError, match="last of `layers` .*Softmax"):
+        plain([dense_block("a"), keras.layers.Softmax()])
+
+
+def test_layer_with_weights_before_a_local_one():
+    with pytest.raises(ValueError, match="'culprit' .Dense. has trainable"):
+        plain([keras.layers.Dense(4, name="culprit"), dense_block("a")])
+    inputs = keras.Input((FEATURES,))
+    x = keras.layers.Dense(4, name="culprit")(inputs)
+    with pytest.raises(ValueError, match="'culprit' .Dense. has trainable"):
+        ForwardOnlyModel(inputs, [dense_block("a")(x)[1]])
+
+
+def test_hint_of_that_error_works():
+    frozen = keras.layers.Dense(4)
+    frozen.trainable = False
+    wrapped = layers.LocalBlock(
+        [keras.layers.Dense(4)], goodness=layers.GoodnessProjection(CLASSES)
+    )
+    compiled(plain([frozen, wrapped])).fit(X, Y, verbose=0)
+
+
+def test_layer_that_becomes_trainable_later():
+    frozen = keras.layers.Dense(4, name="thawed")
+    frozen.trainable = False
+    model = plain([frozen, dense_block("a")])
+    compiled(model)
+    frozen.trainable = True
+    with pytest.raises(ValueError, match="'thawed' .* is not a local layer"):
+        compiled(model)
+
+
+def test_normalization_with_trainable_weights():
+    block = dense_block("a", normalization=keras.layers.LayerNormalization())
+    with pytest.raises(ValueError, match="'a' has trainable weights"):
+        plain([block])
+
+
+def test_differing_numbers_of_classes():
+    other = layers.LocalBlock(
+        keras.layers.Dense(4), layers.GoodnessProjection(CLASSES + 1)
+    )
+    with pytest.raises(ValueError, match="same `num_classes`.*3.*4"):
+        plain([dense_block("a"), other])
+
+
+@pytest.mark.parametrize("between", [[], [keras.layers.Flatten()]])
+def test_no_local_layer(between):
+    with pytest.raises(ValueError, match="at least one local layer"):
+        plain(between)
+
+
+def graph():
+    inputs = keras.Input((FEATURES,))
+    features, first = dense_block("a")(inputs)
+    last, second = dense_block("b")(features)
+    return inputs, features, first, last, second
+
+
+def test_goodness_that_is_not_an_output():
+    inputs, _, _, _, second = graph()
+    with pytest.raises(
+        ValueError, match="goodness of local layer 'a' is not among"
+    ):
+        ForwardOnlyModel(inputs, [second])
+
+
+def test_outputs_that_are_not_goodness():
+    inputs, features, first, last, second = graph()
+    scaled = keras.layers.Rescaling(2.0)(second)
+    message = "must be the goodness .the second output. of a local layer"
+    for outputs in ([first, scaled], [first, inputs]):
+        with pytest.raises(ValueError, match=message):
+            ForwardOnlyModel(inputs, outputs)
+
+
+def test_features_given_for_goodness():
+    # Of the same width, so that only the check can tell them apart.
+    inputs = keras.Input((FEATURES,))
+    features, _ = dense_block("a", units=CLASSES)(inputs)
+    with pytest.raises(ValueError, match="must be the goodness"):
+        ForwardOnlyModel(inputs, [features])
+
+
+def test_goodness_given_twice():
+    inputs, _, first, _, second = graph()
+    with pytest.raises(ValueError, match="given twice"):
+        ForwardOnlyModel(inputs, [first, second, first])
+
+
+def test_local_layer_used_twice():
+    shared = dense_block("shared", units=FEATURES)
+    with pytest.raises(ValueError, match="'shared' is used more than once"):
+        plain([shared, shared])
+
+
+def test_local_layers_inside_another_layer():
+    inputs, _, first, _, second = graph()
+    nested = keras.Model(inputs, [first, second], name="nested")
+    outer = keras.Input((FEATURES,))
+    x = keras.layers.Add()(nested(outer))
+    _, goodness = dense_block("c")(x)
+    with pytest.raises(ValueError, match=r"'nested' contains local layers"):
+        ForwardOnlyModel(outer, [goodness])
+
+
+def test_goodness_of_a_nested_model_as_output():
+    inputs, _, first, _, second = graph()
+    nested = keras.Model(inputs, [first, second], name="nested")
+    outer = keras.Input((FEATURES,))
+    with pytest.raises(ValueError, match="must be the goodness"):
+        ForwardOnlyModel(outer, nested(outer))
+
+
+def test_lists_that_are_not_layers():
+    block = dense_block("a")
+    with pytest.raises(ValueError, match="first element .* keras.Input"):
+        ForwardOnlyModel([block])
+    with pytest.raises(TypeError, match="must hold Keras layers.*'relu'.*str"):
+        plain([block, "relu"])
+    with pytest.raises(TypeError, match="list that starts with keras.Input"):
+        ForwardOnlyModel([])
+    with pytest.raises(TypeError, match="list that starts with keras.Input"):
+        ForwardOnlyModel(block)
+
+
+@pytest.mark.parametrize("contribution", ["uniform", 1.0, LocalCrossentropy])
+def test_contribution_of_the_wrong_type(contribution):
+    with pytest.raises(TypeError, match="must be a keras_ff.contributions"):
+        dense_model(contribution=contribution)
+
+
+@pytest.mark.parametrize("layer_clipnorm", [0, -1.0])
+def test_layer_clipnorm_that_is_not_positive(layer_clipnorm):
+    with pytest.raises(ValueError, match=f"layer_clipnorm={layer_clipnorm}"):
+        dense_model(layer_clipnorm=layer_clipnorm)
+
+
+def test_unknown_option():
+    with pytest.raises((TypeError, ValueError), match="layer_clip_norm"):
+        dense_model(layer_clip_norm=1.0)
+
+
+# === Compilation ===
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.sparse_categorical_crossentropy,
+        [LocalCrossentropy()],
+    ],
+)
+def test_loss_that_is_not_a_loss_object(loss):
+    model = dense_model()
+    with pytest.raises(TypeError, match="must be a keras.losses.Loss on log"):
+        model.compile(optimizer="sgd", loss=loss)
+
+
+def test_loss_on_probabilities():
+    with pytest.raises(ValueError, match="give the loss from_logits=True"):
+        compiled(loss=keras.losses.SparseCategoricalCrossentropy())
+
+
+def test_loss_weights():
+    with pytest.raises(ValueError, match=r"no loss weights.*\[1, 2\]"):
+        compiled(loss_weights=[1, 2])
+
+
+def test_fit_before_compile():
+    with pytest.raises(ValueError, match="compile"):
+        dense_model().fit(X, Y, verbose=0)
+
+
+def test_input_of_another_shape():
+    model = compiled()
+    before = state(model)
+    with pytest.raises(ValueError, match="shape"):
+        model.fit(X[:, :-1], Y, verbose=0)
+    assert_close(state(model), before)

@@ -1,0 +1,228 @@
+"""Keras's callbacks do with a forward-only model what they are there for."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+from tiny_models import FEATURES
+from tiny_models import assert_close
+from tiny_models import assert_same
+from tiny_models import data
+from tiny_models import dense_block
+from tiny_models import dense_model
+from tiny_models import numpy
+from tiny_models import optimizer_state
+from tiny_models import rich_model
+from tiny_models import state
+from tiny_models import twin
+
+from keras_ff.contributions import LossAware
+from keras_ff.models import ForwardOnlyModel
+from keras_ff.models import load_model
+
+
+def fit(model, callbacks, epochs=3, size=24, **kwargs):
+    x, y = data(size)
+    return model.fit(
+        x,
+        y,
+        batch_size=8,
+        epochs=epochs,
+        validation_data=data(16, seed=1),
+        callbacks=callbacks,
+        verbose=0,
+        **kwargs,
+    ).history
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the weights from after every epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights.append([numpy(w) for w in self.model.weights])
+
+
+def test_checkpoints_logs_and_schedules(tmp_path):
+    pytest.importorskip("tensorboard")
+    recorder = Recorder()
+    rates = []
+    model = dense_model(contribution=LossAware())
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    history = fit(
+        model,
+        [
+            recorder,
+            keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / 2**epoch),
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: rates.append(
+                    float(numpy(model.optimizer.learning_rate))
+                )
+            ),
+            keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
+            keras.callbacks.ModelCheckpoint(
+                tmp_path / "{epoch}.weights.h5", save_weights_only=True
+            ),
+            keras.callbacks.ModelCheckpoint(
+                tmp_path / "best.keras",
+                monitor="val_loss",
+                save_best_only=True,
+            ),
+            keras.callbacks.TensorBoard(tmp_path / "board"),
+            keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        ],
+    )
+    np.testing.assert_allclose(rates, [0.1, 0.05, 0.025])
+    np.testing.assert_allclose(history["learning_rate"], rates)
+
+    with open(tmp_path / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for i, row in enumerate(rows):
+        assert set(row) == {"epoch", *history}
+        for key in history:
+            assert float(row[key]) == pytest.approx(history[key][i])
+
+    for i, expected in enumerate(recorder.weights):
+        saved = load_model(tmp_path / f"{i + 1}.keras")
+        assert_same([numpy(w) for w in saved.weights], expected)
+        assert saved.epoch == i + 1
+        blank = dense_model(contribution=LossAware())
+        blank.load_weights(tmp_path / f"{i + 1}.weights.h5")
+        assert_same([numpy(w) for w in blank.weights], expected)
+    best = load_model(tmp_path / "best.keras")
+    assert_same(
+        [numpy(w) for w in best.weights],
+        recorder.weights[np.argmin(history["val_loss"])],
+    )
+    assert list((tmp_path / "board" / "train").glob("events*"))
+    assert list((tmp_path / "board" / "validation").glob("events*"))
+
+
+def test_early_stopping_restores_the_best_epoch():
+    recorder = Recorder()
+    model = dense_model(contribution=LossAware())
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    # The second epoch is better than the first, the later ones are ruined.
+    schedule = keras.callbacks.LearningRateScheduler(
+        lambda epoch: 0.1 if epoch < 2 else 30.0
+    )
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss", patience=2, restore_best_weights=True
+    )
+    history = fit(model, [recorder, schedule, stopping], epochs=9)
+    best = int(np.argmin(history["val_loss"]))
+    assert (best, len(history["loss"])) == (1, 4)
+    assert_same([numpy(w) for w in model.weights], recorder.weights[best])
+    # The contribution is that of the best epoch, too, and predicts.
+    x, y = data(16, seed=1)
+    assert model.evaluate(x, y, verbose=0)[0] == pytest.approx(
+        history["val_loss"][best], rel=1e-5
+    )
+    goodness = model.goodness(x)
+    expected = np.einsum("l,nlk->nk", model.contribution.weights, goodness)
+    assert_close([model.predict(x, verbose=0)], [expected])
+
+
+def test_reduce_learning_rate_on_plateau():
+    model = dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    history = fit(
+        model,
+        [
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss", factor=0.5, patience=1, min_delta=100.0
+            )
+        ],
+        epochs=4,
+    )
+    np.testing.assert_allclose(
+        history["learning_rate"], [0.1, 0.1, 0.05, 0.025]
+    )
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise InterruptedError
+
+
+def test_backup_and_restore_resumes_as_if_not_interrupted(tmp_path):
+    start = rich_model(contribution=LossAware())
+
+    def run(callbacks, epochs=4):
+        model = twin(start)
+        model.compile(optimizer=keras.optimizers.AdamW(0.01))
+        fit(model, callbacks, epochs=epochs)
+        return model
+
+    whole = run([])
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    with pytest.raises(InterruptedError):
+        run([backup, Interrupt(2)])
+    resumed = run([keras.callbacks.BackupAndRestore(tmp_path)])
+    assert resumed.epoch == 4
+    assert_close(state(resumed), state(whole))
+    assert_close(optimizer_state(resumed), optimizer_state(whole))
+    # A second, plain `fit` starts anew at epoch 0 of its own.
+    assert len(fit(resumed, [], epochs=2)["loss"]) == 2
+    assert resumed.epoch == 6
+
+
+def test_terminate_on_nan_leaves_the_error_that_names_the_layer():
+    model = dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    x, y = data(24)
+    x[3] = np.nan
+    with pytest.raises(ValueError, match="'local_0' became NaN"):
+        model.fit(
+            x,
+            y,
+            batch_size=8,
+            epochs=3,
+            verbose=0,
+            callbacks=[keras.callbacks.TerminateOnNaN()],
+        )
+    assert model.stop_training
+    for value in state(model):
+        assert np.isfinite(value).all()
+
+
+def test_a_callback_list_of_ones_own():
+    model = dense_model(contribution=LossAware("training"))
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    recorder = Recorder()
+    callbacks = keras.callbacks.CallbackList(
+        [recorder], add_history=True, model=model, epochs=2
+    )
+    before = model.contribution.weights
+    model.fit(*data(16), epochs=2, verbose=0, callbacks=callbacks)
+    assert len(recorder.weights) == 2
+    assert model.epoch == 2
+    assert np.abs(model.contribution.weights - before).max() > 0
+
+
+def test_callbacks_see_the_state_from_after_the_epoch():
+    seen = []
+    model = ForwardOnlyModel(
+        [keras.Input((FEATURES,)), dense_block("a"), dense_block("b")],
+        contribution=LossAware(),
+    )
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(
+            (model.epoch, *model.contribution.weights)
+        )
+    )
+    fit(model, callback, epochs=2)
+    assert [entry[0] for entry in seen] == [1, 2]
+    assert_same([np.array(seen[1][1:])], [model.contribution.weights])
+    assert seen[0][1:] != (0.5, 0.5) and seen[0][1:] != seen[1][1:]
