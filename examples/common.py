@@ -60,7 +60,10 @@ def run(flags, build, learning_rate, final_learning_rate, image_size=None):
     """
     output = flags.output
     output.mkdir(parents=True, exist_ok=True)
-    config = {k: v for k, v in vars(flags).items() if k != "output"}
+    # Where the files lie does not make it another run.
+    config = {
+        k: v for k, v in vars(flags).items() if k not in ("output", "data_dir")
+    }
     config["backend"] = keras.backend.backend()
     if is_finished(output, config):
         print((output / "metrics.json").read_text())
