@@ -20,6 +20,7 @@ class Results:
         model: the trained Keras model.
         history: dictionary of metrics, one number an epoch.
         test: dictionary of metrics on the test images after the last epoch.
+        test_images: how many they are.
         weights: the layers' contributions after every epoch.
         shares_before, shares_after: channel-class shares of each layer.
         step_seconds: median time of a training step.
@@ -29,6 +30,7 @@ class Results:
     model: keras.Model
     history: dict
     test: dict
+    test_images: int
     weights: list = dataclasses.field(default_factory=list)
     shares_before: list = dataclasses.field(default_factory=list)
     shares_after: list = dataclasses.field(default_factory=list)
@@ -72,7 +74,17 @@ def load(settings):
 
 
 def fit(model, learning_rate, settings, callbacks=()):
-    """Trains a model; returns its history and its metrics on the test."""
+    """Trains a model on the digits.
+
+    Args:
+        model: a Keras model that gives logits.
+        learning_rate: float, that of the first step.
+        settings: a `Settings`.
+        callbacks: list of Keras callbacks.
+
+    Returns:
+        Tuple `(history, test, test_images)`, as in `Results`.
+    """
     splits = load(settings)
     steps = settings.epochs * len(splits.train)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -95,7 +107,7 @@ def fit(model, learning_rate, settings, callbacks=()):
         callbacks=[ShortProgressBar(), *callbacks],
     )
     test = model.evaluate(splits.test, verbose=0, return_dict=True)
-    return history.history, test
+    return history.history, test, sum(len(y) for _, y in splits.test)
 
 
 def _train_forward_only(settings):
@@ -106,18 +118,17 @@ def _train_forward_only(settings):
     record = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda *_: weights.append(model.contribution.weights)
     )
-    history, test = fit(
+    learned = fit(
         model, settings.forward_only_learning_rate, settings, [record]
     )
-    return Results(model, history, test, weights, shares_before, _shares(model))
+    return Results(model, *learned, weights, shares_before, _shares(model))
 
 
 def _train_backprop(settings):
     keras.utils.set_random_seed(settings.seed)
     model = networks.backprop(settings)
-    return Results(
-        model, *fit(model, settings.backprop_learning_rate, settings)
-    )
+    learned = fit(model, settings.backprop_learning_rate, settings)
+    return Results(model, *learned)
 
 
 def _shares(model):

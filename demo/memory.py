@@ -58,8 +58,8 @@ def _tensorflow(model, x, y):
         )
     return PeakMemory(
         int(peak),
-        "TensorFlow's allocator: the peak during a step less what is held "
-        "between steps (weights, optimizer state)",
+        "what TensorFlow's allocator hands out at the peak of a step, less "
+        "what is held between steps (weights, optimizer state)",
     )
 
 
@@ -83,8 +83,8 @@ def _jax(model, x, y):
         return PeakMemory(None, "not measured: XLA tells no memory here")
     return PeakMemory(
         int(analysis.temp_size_in_bytes),
-        "XLA's temporary memory of the compiled step (all but weights, "
-        "optimizer state and the batch)",
+        "the temporary memory of the step that XLA compiled: all but weights, "
+        "optimizer state and the batch",
     )
 
 
@@ -95,8 +95,8 @@ def _torch(model, x, y):
         model.train_on_batch(x, y)
     return PeakMemory(
         ledger.peak,
-        "the activations that PyTorch keeps for backward passes, at their "
-        "peak (no working space)",
+        "the most that PyTorch keeps for backward passes at any time of a "
+        "step, without its working space",
     )
 
 

@@ -39,6 +39,7 @@ def collect(settings, results):
             name: result.history["val_accuracy"][-1]
             for name, result in results.items()
         },
+        "test_images": local.test_images,
         "parameters": {
             name: result.model.count_params()
             for name, result in results.items()

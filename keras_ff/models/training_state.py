@@ -32,7 +32,9 @@ class TrainingState(keras.callbacks.Callback):
         # Reading the loss waits for the device: often at first, then rarely.
         seldom = self._batches & (self._batches - 1) and self._batches % 64
         if logs and not seldom and not _is_finite(logs["loss"]):
-            self.model.stop_training = True
+            # On JAX `self.model` would fetch the state, which the next batch
+            # is using up: this may run in another thread.
+            self._model.stop_training = True
 
     def on_test_begin(self, logs=None):
         self._finish_training()

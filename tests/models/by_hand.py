@@ -7,7 +7,6 @@ one gradient of the sum is taken: no part of `keras_ff.models` is used.
 import keras
 import numpy as np
 from keras import ops
-
 from tiny_models import numpy
 
 BACKEND = keras.backend.backend()

@@ -12,7 +12,6 @@ from tiny_models import accuracy
 from tiny_models import assert_close
 from tiny_models import assert_same
 from tiny_models import caw_dense
-from tiny_models import copy_state
 from tiny_models import crossentropy
 from tiny_models import data
 from tiny_models import dense_block

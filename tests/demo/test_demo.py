@@ -1,0 +1,90 @@
+import base64
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PNG = b"\x89PNG\r\n\x1a\n"
+LAYERS = [f"conv{i}" for i in range(1, 7)]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The folder and the output of a run of one epoch."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("The demo is a process of its own; one run is enough.")
+    folder = tmp_path_factory.mktemp("demo") / "new"
+    command = [sys.executable, "-m", "demo", "--epochs", "1", "--seed", "3"]
+    done = subprocess.run(
+        [*command, "--output", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_metrics(demo):
+    metrics = json.loads((demo[0] / "metrics.json").read_text())
+    assert 0 <= metrics["forward_only_accuracy"] <= 1
+    # One epoch is enough for more than chance.
+    assert 0.5 < metrics["backprop_accuracy"] <= 1
+    assert list(metrics["layer_accuracy"]) == LAYERS
+    assert all(0 <= value <= 1 for value in metrics["layer_accuracy"].values())
+    assert sum(metrics["layer_weight"].values()) == pytest.approx(1, abs=1e-5)
+    for name in ("forward_only", "backprop"):
+        assert metrics["step_seconds"][name] > 0
+        assert metrics["step_peak_bytes"][name] > 0
+        assert metrics["parameters"][name] > 100_000
+    assert metrics["configuration"]["epochs"] == 1
+    assert metrics["test_images"] == 360
+    assert metrics["seed"] == 3
+    assert metrics["backend"] == "tensorflow"
+    assert metrics["versions"]["keras"] == keras.__version__
+
+
+def test_local_steps_need_less_memory(demo):
+    metrics = json.loads((demo[0] / "metrics.json").read_text())
+    peak = metrics["step_peak_bytes"]
+    assert peak["forward_only"] < 0.8 * peak["backprop"]
+
+
+def test_figure(demo):
+    data = (demo[0] / "report.png").read_bytes()
+    width, height = (int.from_bytes(data[i : i + 4]) for i in (16, 20))
+    assert data[:8] == PNG
+    assert width >= 1800 and height >= 1000
+
+
+def test_page_is_self_contained(demo):
+    page = (demo[0] / "report.html").read_text(encoding="utf-8")
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 5
+    for source in sources:
+        kind, data = source.split(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(data).startswith(PNG)
+    assert "$" not in page
+    assert "http" not in page
+    for layer in LAYERS:
+        assert f"of {layer} alone" in page
+
+
+def test_output(demo):
+    _, output = demo
+    for row in ("test accuracy", "of conv6 alone", "time of a step"):
+        assert row in output
+    # Keras's progress bar, without the six layers' own metrics.
+    assert "Epoch 1/1" in output
+    assert "conv1_accuracy" not in output
+    for file in ("metrics.json", "report.png", "report.html"):
+        assert f"Wrote {demo[0] / file}" in output

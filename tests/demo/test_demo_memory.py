@@ -1,0 +1,67 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_ff
+from demo.memory import peak_memory
+
+BATCH = 32
+
+
+def stack(depth, local):
+    """Convolutions 8 x 8 x 16, trained locally or by backpropagation."""
+    layers = [keras.Input((8, 8, 1))]
+    for _ in range(depth):
+        if local:
+            layer = keras_ff.layers.CAWConv2D(
+                16, 3, num_classes=2, padding="same"
+            )
+        else:
+            layer = keras.layers.Conv2D(
+                16, 3, padding="same", activation="relu"
+            )
+        layers.append(layer)
+    if local:
+        return keras_ff.models.ForwardOnlyModel(layers)
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    return keras.Sequential(layers + head)
+
+
+def step_bytes(depth, local):
+    x = np.random.default_rng(0).normal(size=(BATCH, 8, 8, 1))
+    y = np.arange(BATCH) % 2
+    model = stack(depth, local)
+    model.compile("sgd", keras_ff.losses.LocalCrossentropy())
+    model.train_on_batch(x, y)
+    return peak_memory(
+        model, keras.ops.convert_to_tensor(x, "float32"), np.int32(y)
+    )
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow",
+    reason="TensorFlow counts memory if told to at its import; see test_demo",
+)
+def test_backpropagation_keeps_every_activation_and_local_steps_one():
+    activation = BATCH * 8 * 8 * 16 * 4
+    deep, shallow = step_bytes(6, local=False), step_bytes(2, local=False)
+    assert deep.bytes - shallow.bytes >= 4 * activation
+    deep, shallow = step_bytes(6, local=True), step_bytes(2, local=True)
+    assert abs(deep.bytes - shallow.bytes) < activation
+    assert deep.what
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="of TensorFlow"
+)
+def test_what_tensorflow_does_not_count_is_called_not_measured(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "get_memory_info",
+        lambda device: {"current": 0, "peak": 0},
+    )
+    measured = step_bytes(1, local=True)
+    assert measured.bytes is None
+    assert measured.what.startswith("not measured")
