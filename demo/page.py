@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import pathlib
+import re
 import string
 
 from demo import panels
@@ -28,7 +29,7 @@ def write_page(path, metrics, results):
         num_layers=len(metrics["layer_accuracy"]),
         epochs=configuration["epochs"],
         rows=_rows(table.rows(metrics)),
-        notes=" ".join(html.escape(note) for note in table.notes(metrics)),
+        notes=_notes(table.notes(metrics)),
         curves=_picture(panels.curves, metrics, results),
         layers=_picture(panels.layers, metrics, results),
         layers_over_epochs=_picture(
@@ -58,11 +59,15 @@ def _picture(panel, metrics, results, columns=1):
 def _rows(rows):
     return "\n".join(
         "<tr>"
-        + f'<th scope="row">{html.escape(name.strip())}</th>'
+        + f'<th scope="row">{html.escape(name)}</th>'
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for name, *cells in rows
     )
+
+
+def _notes(notes):
+    return re.sub("`(.*?)`", r"<code>\1</code>", html.escape(" ".join(notes)))
 
 
 def _setup(metrics):

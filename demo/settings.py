@@ -6,8 +6,8 @@ class Settings:
     """What both trainings share, and the learning rate of each.
 
     The learning rates are those with the best accuracy on the validation
-    images after the last epoch, as the mean of seeds 0, 1 and 2: of 0.02,
-    0.03, 0.05 and 0.08 for forward-only, of 0.001, 0.003 and 0.01 for
+    images after the last epoch, as the mean of seeds 0, 1 and 2: of 0.03,
+    0.05 and 0.08 for forward-only, of 0.001, 0.003 and 0.01 for
     backpropagation. The test images had no part in it.
     """
 

@@ -6,6 +6,7 @@ import keras_ff
 from demo.memory import peak_memory
 
 BATCH = 32
+ACTIVATION = BATCH * 8 * 8 * 16 * 4  # Bytes.
 
 
 def stack(depth, local):
@@ -42,13 +43,19 @@ def step_bytes(depth, local):
     keras.backend.backend() == "tensorflow",
     reason="TensorFlow counts memory if told to at its import; see test_demo",
 )
-def test_backpropagation_keeps_every_activation_and_local_steps_one():
-    activation = BATCH * 8 * 8 * 16 * 4
+def test_backpropagation_keeps_every_activation():
     deep, shallow = step_bytes(6, local=False), step_bytes(2, local=False)
-    assert deep.bytes - shallow.bytes >= 4 * activation
-    deep, shallow = step_bytes(6, local=True), step_bytes(2, local=True)
-    assert abs(deep.bytes - shallow.bytes) < activation
+    assert deep.bytes - shallow.bytes >= 4 * ACTIVATION
     assert deep.what
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="what XLA and TensorFlow keep is their scheduler's choice",
+)
+def test_local_steps_keep_one_layer():
+    deep, shallow = step_bytes(6, local=True), step_bytes(2, local=True)
+    assert abs(deep.bytes - shallow.bytes) < ACTIVATION
 
 
 @pytest.mark.skipif(

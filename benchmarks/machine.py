@@ -1,0 +1,45 @@
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+PACKAGES = (
+    "keras",
+    "keras_ff",
+    "numpy",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "jaxlib",
+    "torch",
+)
+
+
+def describe():
+    """The hardware and the versions that results belong to."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": dict(filter(lambda item: item[1], map(_version, PACKAGES))),
+    }
+
+
+def _cpu():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2] for line in lines if "model name" in line]
+    return names[0].strip() if names else platform.processor()
+
+
+def _version(package):
+    try:
+        return package, importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return package, None

@@ -1,0 +1,47 @@
+"""Measures the backend that KERAS_BACKEND names.
+
+`python -m benchmarks.one_backend SETTINGS OUTPUT`, both as `python -m
+benchmarks` gives them.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+
+from benchmarks import memory
+from benchmarks import rates
+from benchmarks import step_time
+
+# A narrow stack and a large batch: activations outweigh all else by far.
+MEMORY_WIDTH = 16
+MEMORY_BATCHES = 4
+
+
+def main(settings, output):
+    settings = json.loads(settings)
+    batch_size, repeats = settings["batch_size"], settings["repeats"]
+    _say("rates")
+    results = {
+        "rates": rates.measure(
+            settings["widths"], batch_size, repeats, settings["matrix_size"]
+        )
+    }
+    _say("step time")
+    results["step_time"] = step_time.measure(
+        settings["widths"], settings["layers"], batch_size, repeats
+    )
+    _say("memory")
+    results["memory"] = memory.measure(
+        settings["depths"], MEMORY_WIDTH, MEMORY_BATCHES * batch_size
+    )
+    Path(output).write_text(json.dumps(results))
+
+
+def _say(what):
+    print(f"{keras.backend.backend()}: {what} ...", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

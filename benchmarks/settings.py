@@ -1,0 +1,46 @@
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+# A few seconds a backend: shows that everything runs, measures nothing.
+QUICK = {
+    "widths": [8],
+    "layers": 2,
+    "depths": [2, 4],
+    "batch_size": 2,
+    "repeats": 1,
+    "matrix_size": 64,
+}
+
+
+def parse_arguments():
+    """The settings of a run, from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measures the time and the memory of a local step next to "
+        "backpropagation through the same layers.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
+    add("--backends", nargs="+", choices=BACKENDS, default=installed)
+    add("--widths", nargs="+", type=int, default=[16, 32, 64])
+    add("--layers", type=int, default=8, help="layers of the timed stacks")
+    add(
+        "--depths",
+        nargs="+",
+        type=int,
+        default=[4, 8, 16, 32, 64],
+        help="layers of the stacks whose memory is measured",
+    )
+    add("--batch-size", type=int, default=32)
+    add("--repeats", type=int, default=9, help="visits to every method")
+    add("--matrix-size", type=int, default=2048)
+    add("--output", default=str(Path(__file__).parent / "results"))
+    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    if "--quick" in sys.argv:
+        parser.set_defaults(**QUICK)
+    return parser.parse_args()
