@@ -43,8 +43,9 @@ def notes(metrics):
         f"Accuracy on {images} test images after the last epoch; one image is "
         f"{100 / images:.2f} points.",
         f"Memory is {metrics['step_peak_bytes_are']}.",
-        f"Both gains grow with depth. With {layers} layers as small as these "
-        "a step is mostly overhead; `make bench` measures deep networks.",
+        f"With {layers} layers as small as these a step is mostly overhead, "
+        "and neither number is what a deep network gives: `make bench` "
+        "measures those.",
     ]
 
 

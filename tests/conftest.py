@@ -16,8 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(_THREADS))
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-if _THREADS == 1 and "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 # JAX compiles every operation for every shape: most of the time of a run,
 # unless a run before it on this machine has done so already.

@@ -5,10 +5,12 @@ from keras_ff.layers import CAWDense
 from keras_ff.layers import CWConv2D
 from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
+from keras_ff.layers.normalization import get_normalization
 from keras_ff.models import ForwardOnlyModel
 
 # The published dropout of each method.
 DROPOUT = {"caw": 0.1, "cw": 0.2, "projection": 0.1, "backprop": 0.1}
+METHODS = tuple(DROPOUT)
 CONVOLUTIONS = {"caw": CAWConv2D, "cw": CWConv2D}
 
 
@@ -44,9 +46,9 @@ class Builder:
         model_options=None,
         layer_options=None,
     ):
-        if method not in DROPOUT:
+        if method not in METHODS:
             raise ValueError(
-                f"`method` must be one of {tuple(DROPOUT)}. "
+                f"`method` must be one of {METHODS}. "
                 f"Received: method={method!r}"
             )
         if width_multiplier <= 0:
@@ -103,11 +105,8 @@ class Builder:
             ),
             keras.layers.Dropout(self.dropout),
         ]
-        normalization = None
-        if x.shape[1] // strides > 1:
-            normalization = keras.layers.GroupNormalization(
-                groups=-1, epsilon=1e-5, center=False, scale=False
-            )
+        # As in `CAWConv2D`, not on maps of one pixel.
+        normalization = "instance" if x.shape[1] // strides > 1 else None
         return self._block(layers, normalization, x, name)
 
     def dense(self, x, units, name=None):
@@ -135,10 +134,7 @@ class Builder:
             ),
             keras.layers.Dropout(self.dropout),
         ]
-        normalization = keras.layers.GroupNormalization(
-            groups=1, epsilon=1e-5, center=False, scale=False
-        )
-        return self._block(layers, normalization, x, name)
+        return self._block(layers, "layer", x, name)
 
     def _local(self, layer, x):
         features, goodness = layer(x)
@@ -147,9 +143,14 @@ class Builder:
 
     def _block(self, layers, normalization, x, name):
         if self.method == "backprop":
-            for layer in [*layers, *filter(None, [normalization])]:
+            for layer in layers:
                 x = layer(x)
-            return x
+            # The head sees it as the local heads do: not yet normalised. The
+            # mean of an instance-normalised map would be zero.
+            self.activation = x
+            if normalization is None:
+                return x
+            return get_normalization(normalization, self.num_classes, None)(x)
         block = LocalBlock(
             layers,
             GoodnessProjection(self.num_classes),
@@ -159,12 +160,13 @@ class Builder:
         )
         return self._local(block, x)
 
-    def finish(self, x):
-        """The model; with backpropagation, `x` gets a pooled linear head."""
+    def finish(self):
+        """The model; with backpropagation the last layer gets a head."""
         if self.method != "backprop":
             return ForwardOnlyModel(
                 self.inputs, self.goodness, **self.model_options
             )
+        x = self.activation
         if len(x.shape) == 4:
             x = keras.layers.GlobalAveragePooling2D()(x)
         logits = keras.layers.Dense(self.num_classes, dtype="float32")(x)

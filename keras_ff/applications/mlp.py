@@ -55,4 +55,4 @@ def mlp(
         x = keras.layers.Flatten()(x)
     for width in units:
         x = build.dense(x, width)
-    return build.finish(x)
+    return build.finish()

@@ -66,4 +66,4 @@ def resnet17(
         if block < 3:
             x = keras.layers.Concatenate()([x, shortcut])
             shortcut = keras.layers.AveragePooling2D(2, padding="same")(x)
-    return build.finish(x)
+    return build.finish()

@@ -55,5 +55,5 @@ def tiny_cnn(
     x = build.conv(x, 200, 5)
     x = keras.layers.AveragePooling2D(2)(x)
     x = build.conv(x, 400, 3)
-    x = build.conv(x, 400, 3)
-    return build.finish(x)
+    build.conv(x, 400, 3)
+    return build.finish()

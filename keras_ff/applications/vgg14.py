@@ -59,4 +59,4 @@ def vgg14(
             x = keras.layers.AveragePooling2D(2)(x)
         for _ in range(depth):
             x = build.conv(x, channels, 3)
-    return build.finish(x)
+    return build.finish()

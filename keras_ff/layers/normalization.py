@@ -41,13 +41,8 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
             "`normalization='group'` needs a goodness head with "
             "`num_classes`. Give a keras.layers.GroupNormalization instead."
         )
-    return keras.layers.GroupNormalization(
-        groups=groups[identifier],
-        axis=channel_axis(data_format),
-        epsilon=1e-5,
-        center=False,
-        scale=False,
-        dtype=dtype,
+    return GroupFeatures(
+        groups[identifier], channel_axis(data_format), dtype=dtype
     )
 
 
@@ -56,6 +51,7 @@ def channel_axis(data_format=None):
     return 1 if data_format == "channels_first" else -1
 
 
+@keras.saving.register_keras_serializable(package="keras_ff")
 class RMSFeatures(keras.layers.Layer):
     """Divides each sample by its root mean square over all its axes."""
 
@@ -67,3 +63,52 @@ class RMSFeatures(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class GroupFeatures(keras.layers.Layer):
+    """Standardizes each group of channels of a sample, in float32.
+
+    `keras.layers.GroupNormalization` takes the variance from
+    `keras.ops.moments`, which on PyTorch is `E[x^2] - E[x]^2`: inexact for a
+    mean far from zero, and NaN for a constant map.
+
+    Args:
+        groups: int, the number of groups; -1 is a group for every channel.
+        axis: int, the axis of the channels.
+        **kwargs: base layer keyword arguments.
+    """
+
+    def __init__(self, groups, axis, **kwargs):
+        super().__init__(**kwargs)
+        self.groups = groups
+        self.axis = axis
+
+    def build(self, input_shape):
+        channels = input_shape[self.axis]
+        if self.groups != -1 and channels % self.groups:
+            raise ValueError(
+                "The number of channels must be a multiple of the number of "
+                f"groups. Received: {channels} channels, {self.groups} groups"
+            )
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        shape = ops.shape(x)
+        axis = self.axis % len(shape)
+        if self.groups != -1:
+            split = (self.groups, shape[axis] // self.groups)
+            x = ops.reshape(x, (-1, *shape[1:axis], *split, *shape[axis + 1 :]))
+        axes = [i for i in range(1, len(x.shape)) if i != axis]
+        x = x - ops.mean(x, axis=axes, keepdims=True)
+        variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
+        x = x * ops.rsqrt(variance + 1e-5)
+        return ops.cast(ops.reshape(x, shape), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(groups=self.groups, axis=self.axis)
+        return config

@@ -1,113 +1,283 @@
-"""The architectures are the published ones."""
+"""The ready architectures: sizes, wiring and one step of every method."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_ff import applications
-from keras_ff import contributions
-from keras_ff import models
+from keras_ff.applications.builder import METHODS
+from keras_ff.contributions import LossAware
+from keras_ff.layers import CAWConv2D
+from keras_ff.layers import CAWDense
+from keras_ff.layers import CWConv2D
+from keras_ff.layers import LocalLayer
+from keras_ff.models import ForwardOnlyModel
 
-NAMES = ("tiny_cnn", "vgg14", "resnet17")
-# Convolution weights on 32 x 32 colour images with 10 classes.
-WEIGHTS = {"tiny_cnn": 2_667_500, "vgg14": 17_774_190, "resnet17": 30_602_700}
-DEPTH = {"tiny_cnn": 4, "vgg14": 14, "resnet17": 17}
+CONVOLUTIONAL = {
+    "tiny_cnn": applications.tiny_cnn,
+    "vgg14": applications.vgg14,
+    "resnet17": applications.resnet17,
+}
+# What the paper's architectures have in their convolutions, computed from
+# the published widths: sum of height * width * in * out.
+TINY_CNN = [(5, 3, 100), (5, 100, 200), (3, 200, 400), (3, 400, 400)]
+VGG14 = [
+    (3, *pair)
+    for pair in zip(
+        [3, 70, 70, *[140] * 3, *[280] * 3, *[560] * 5],
+        [70, 70, *[140] * 3, *[280] * 3, *[560] * 6],
+    )
+]
+# Concatenation doubles what the next block receives.
+RESNET17 = [(3, 3, 100)] + [
+    (3, width, width) for width in (100, 200, 400, 800) for _ in range(4)
+]
+
+
+def size(convolutions):
+    return sum(k * k * n_in * n_out for k, n_in, n_out in convolutions)
+
+
+PUBLISHED = {
+    "tiny_cnn": (TINY_CNN, 2_667_500),
+    "vgg14": (VGG14, 17_774_190),
+    "resnet17": (RESNET17, 30_602_700),
+}
 
 
 def kernels(model):
-    return [
-        w for w in model.weights if w.name == "kernel" and len(w.shape) == 4
-    ]
+    """The shapes of all convolutions in the order in which they run."""
+    shapes = []
+    for layer in model.layers:
+        if isinstance(layer, LocalLayer):
+            layer = next(
+                part
+                for part in layer.layers
+                if isinstance(part, keras.layers.Conv2D)
+            )
+        if isinstance(layer, keras.layers.Conv2D):
+            shapes.append(tuple(layer.kernel.shape))
+    return shapes
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("method", ["caw", "backprop"])
-def test_published_size(name, method):
-    model = getattr(applications, name)((32, 32, 3), 10, method=method)
-    assert len(kernels(model)) == DEPTH[name]
-    assert sum(np.prod(w.shape) for w in kernels(model)) == WEIGHTS[name]
-    if method == "caw":
-        assert len(model.local_layers) == DEPTH[name]
-        # One assignment of every channel to 10 classes, and a temperature.
-        channels = sum(w.shape[-1] for w in kernels(model))
-        trainable = sum(np.prod(w.shape) for w in model.trainable_weights)
-        assert trainable == WEIGHTS[name] + 10 * channels + DEPTH[name]
-        assert model.goodness(np.zeros((1, 32, 32, 3))).shape == (
-            (1, DEPTH[name], 10)
-        )
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_convolutions_have_the_published_sizes(name):
+    convolutions, total = PUBLISHED[name]
+    assert size(convolutions) == total
+    # No weight is allocated.
+    with keras.StatelessScope():
+        model = CONVOLUTIONAL[name]((32, 32, 3), 10)
+        shapes = kernels(model)
+    assert shapes == [(k, k, n_in, n_out) for k, n_in, n_out in convolutions]
+    assert sum(int(np.prod(shape)) for shape in shapes) == total
 
 
-def test_resnet17_is_wired_as_published():
-    model = applications.resnet17((32, 32, 3), 10)
-    shapes = [layer.output[0].shape[1:] for layer in model.local_layers]
-    assert shapes == [(32, 32, 100)] + [
-        (size, size, width)
-        for size, width in ((32, 100), (16, 200), (8, 400), (4, 800))
-        for _ in range(4)
-    ]
-    # The first convolution of a block sees the concatenated features.
-    inputs = [w.shape[2] for w in kernels(model)]
-    assert inputs[1::4] == [100, 200, 400, 800]
-    adds = [x for x in model.layers if isinstance(x, keras.layers.Add)]
-    assert [x.output.shape[-1] for x in adds] == [100, 200, 400, 800]
-    joins = [x for x in model.layers if isinstance(x, keras.layers.Concatenate)]
-    assert [x.output.shape[-1] for x in joins] == [200, 400, 800]
+# (height, width) of every layer's features on 32 x 32 pixels.
+MAPS = {
+    "tiny_cnn": [32, 16, 8, 8],
+    "vgg14": [32] * 2 + [16] * 3 + [8] * 3 + [4] * 3 + [2] * 3,
+    "resnet17": [32] * 5 + [16] * 4 + [8] * 4 + [4] * 4,
+}
 
 
-@pytest.mark.parametrize("method", ["caw", "cw", "projection", "backprop"])
-@pytest.mark.parametrize("name", [*NAMES, "mlp"])
-def test_every_method_trains(name, method):
-    if name == "mlp" and method == "cw":
-        with pytest.raises(ValueError, match="convolutions only"):
-            applications.mlp((8, 8, 1), 2, method="cw")
-        return
-    extra = {"units": (8, 8)} if name == "mlp" else {}
-    model = getattr(applications, name)(
-        (8, 8, 1), 2, method=method, width_multiplier=0.1, **extra
-    )
-    model.compile(
-        optimizer=keras.optimizers.SGD(0.01),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        run_eagerly=True,
-    )
-    x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
-    before = [np.array(w) for w in model.get_weights()]
-    model.train_on_batch(x, np.array([0, 1, 0, 1]))
+@pytest.mark.parametrize("name", MAPS)
+def test_sizes_of_the_maps(name):
+    model = CONVOLUTIONAL[name]((32, 32, 3), 2, width_multiplier=0.02)
+    sizes = [layer.output[0].shape[1:3] for layer in model.local_layers]
+    assert sizes == [(n, n) for n in MAPS[name]]
+
+
+def test_resnet17_shortcuts():
+    """Which tensors meet, told by following the graph back."""
+    model = applications.resnet17((32, 32, 3), 2, width_multiplier=0.02)
+    local = {layer.name: i for i, layer in enumerate(model.local_layers)}
+
+    def sources(tensor):
+        layer = tensor._keras_history.operation
+        if layer.name in local:
+            return local[layer.name]
+        inputs = layer._inbound_nodes[0].input_tensors
+        return (type(layer).__name__, *map(sources, inputs))
+
+    inputs = {
+        i: sources(layer._inbound_nodes[0].input_tensors[0])
+        for i, layer in enumerate(model.local_layers)
+        if i
+    }
+    # Second convolution of a block plus its shortcut feeds the third, the
+    # concatenation of the fourth and that sum feeds the next block.
+    shortcut = 0
+    for block in range(4):
+        first = 4 * block + 1
+        for i in (first + 1, first + 3):
+            assert inputs[i] == i - 1
+        added = ("Add", first + 1, shortcut)
+        assert inputs[first + 2] == added
+        if block < 3:
+            joined = ("Concatenate", first + 3, added)
+            assert inputs[first + 4] == joined
+            shortcut = ("AveragePooling2D", joined)
+    assert inputs[1] == 0
+    assert len(inputs) == 16
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 7, 43])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_any_number_of_classes_and_width(name, num_classes):
+    # Widths are rounded to multiples of the classes; sums must still match.
+    for width_multiplier in (0.03, 0.37):
+        with keras.StatelessScope():
+            model = CONVOLUTIONAL[name](
+                (8, 8, 3), num_classes, width_multiplier=width_multiplier
+            )
+            assert model.output_shape == (None, num_classes)
+            for shape in kernels(model):
+                assert shape[-1] % num_classes == 0
+
+
+def make(name, method):
+    if name == "mlp":
+        return applications.mlp((4, 4, 1), 2, method=method, units=(8, 6))
+    width = 0.08 if name == "tiny_cnn" else 0.02
+    return CONVOLUTIONAL[name]((8, 8, 1), 2, method, width_multiplier=width)
+
+
+CASES = [
+    (name, method)
+    for name in ("tiny_cnn", "mlp")
+    for method in METHODS
+    if (name, method) != ("mlp", "cw")
+]
+
+
+@pytest.mark.parametrize("name, method", CASES)
+def test_every_method_trains_one_step(name, method):
+    model = make(name, method)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, *model.input_shape[1:])).astype("float32")
+    y = np.array([0, 1, 0, 1])
+    before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    loss = model.train_on_batch(x, y)
+    assert np.isfinite(loss).all()
     changed = [
-        not np.array_equal(a, b) for a, b in zip(before, model.get_weights())
+        np.abs(keras.ops.convert_to_numpy(v) - b).max() > 0
+        for v, b in zip(model.trainable_variables, before)
     ]
-    assert any(changed)
-    assert all(np.all(np.isfinite(w)) for w in model.get_weights())
-    assert model.predict_on_batch(x).shape == (4, 2)
+    # CAW's equal assignment gives kernels no gradient in the first step.
+    assert all(changed) or (method == "caw" and any(changed))
+    prediction = model.predict(x, verbose=0)
+    assert prediction.shape == (4, 2)
+    assert prediction.dtype == "float32"
 
 
-def test_options_reach_the_model_and_its_layers():
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["vgg14", "resnet17"])
+def test_deep_architectures_of_every_method(name, method):
+    model = make(name, method)
+    depth = {"vgg14": 14, "resnet17": 17}[name]
+    assert len(kernels(model)) == depth
+    if method == "backprop":
+        assert not isinstance(model, ForwardOnlyModel)
+        # Its convolutions are those of the local methods.
+        assert kernels(model) == kernels(make(name, "caw"))
+    else:
+        assert len(model.local_layers) == depth
+        kinds = {"caw": CAWConv2D, "cw": CWConv2D}
+        for layer in model.local_layers:
+            assert isinstance(layer, kinds.get(method, LocalLayer))
+
+
+def test_resnet17_runs_one_step():
+    # Wiring by shapes is one thing, tensors another.
+    model = make("resnet17", "cw")
+    model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
+    assert np.isfinite(model.train_on_batch(x, np.array([0, 1]))).all()
+
+
+def test_model_and_layer_options():
     model = applications.tiny_cnn(
         (8, 8, 1),
-        3,
-        width_multiplier=0.03,
-        dropout=0.25,
-        model_options={"contribution": contributions.Last(), "name": "tiny"},
-        layer_options={"temperature": 2.0},
+        2,
+        width_multiplier=0.02,
+        dropout=0.35,
+        model_options=dict(
+            contribution=LossAware(), layer_clipnorm=2.0, name="small"
+        ),
+        layer_options=dict(temperature=3.0),
     )
-    assert isinstance(model, models.ForwardOnlyModel)
-    assert model.name == "tiny"
-    assert isinstance(model.contribution, contributions.Last)
+    assert model.name == "small"
+    assert isinstance(model.contribution, LossAware)
+    assert model.get_layer("weighted_goodness").layer_clipnorm == 2.0
     for layer in model.local_layers:
-        assert layer.dropout.rate == 0.25
-        assert layer.goodness.temperature == 2.0
-        assert layer.conv.filters % 3 == 0
+        assert layer.dropout.rate == 0.35
+        assert layer.goodness.temperature == 3.0
+
+
+def test_input_normalization():
+    x = np.random.default_rng(0).normal(3.0, 5.0, (4, 8, 8, 1))
+    normalized = applications.tiny_cnn((8, 8, 1), 2, width_multiplier=0.02)
+    plain = applications.tiny_cnn(
+        (8, 8, 1), 2, width_multiplier=0.02, input_normalization=False
+    )
+    plain.set_weights(normalized.get_weights())
+    by_hand = x - x.mean(axis=(1, 2, 3), keepdims=True)
+    by_hand /= np.sqrt((by_hand**2).mean(axis=(1, 2, 3), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(
+        plain.predict(by_hand.astype("float32"), verbose=0),
+        normalized.predict(x.astype("float32"), verbose=0),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_mlp_sizes():
+    with keras.StatelessScope():
+        model = applications.mlp((28, 28, 1), 10)
+        shapes = [layer.kernel.shape for layer in model.local_layers]
+    assert shapes == [(784, 2000), (2000, 2000), (2000, 2000)]
+    assert all(isinstance(layer, CAWDense) for layer in model.local_layers)
+    narrow = applications.mlp((16,), 3, units=(30, 12), width_multiplier=0.5)
+    assert [layer.kernel.shape[1] for layer in narrow.local_layers] == [15, 6]
+
+
+# === Bad input ===
+
+
+@pytest.mark.parametrize("name", [*CONVOLUTIONAL, "mlp"])
+def test_unknown_method_lists_the_known_ones(name):
+    make_model = getattr(applications, name)
+    with pytest.raises(ValueError) as error:
+        make_model((8, 8, 1), 2, method="forward")
+    for method in (*METHODS, "Received: method='forward'"):
+        assert method in str(error.value)
+    assert {"caw", "cw", "projection", "backprop"} <= set(METHODS)
+
+
+def test_cw_has_no_dense_layers():
+    with pytest.raises(ValueError, match="defined for convolutions only"):
+        applications.mlp((4,), 2, method="cw")
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (dict(method="magic"), r"'caw', 'cw', 'projection', 'backprop'.*magic"),
-        (dict(width_multiplier=0), "positive.*0"),
-        (dict(input_shape=(3, 3, 1)), r"at least 4 x 4.*\(3, 3, 1\)"),
-    ],
+    "name, smallest", [("tiny_cnn", 4), ("vgg14", 8), ("resnet17", 8)]
 )
-def test_bad_arguments(arguments, message):
-    arguments = {"input_shape": (8, 8, 1), "num_classes": 2, **arguments}
-    with pytest.raises(ValueError, match=message):
-        applications.tiny_cnn(**arguments)
+def test_too_small_input(name, smallest):
+    make_model = CONVOLUTIONAL[name]
+    for shape in ((smallest - 1, 32, 3), (32, smallest - 1, 3)):
+        with pytest.raises(
+            ValueError, match=f"at least {smallest} x {smallest} pixels"
+        ):
+            make_model(shape, 2, width_multiplier=0.02)
+    with keras.StatelessScope():
+        model = make_model((smallest, smallest, 3), 2, width_multiplier=0.02)
+        for layer in model.local_layers:
+            assert min(layer.output[0].shape[1:3]) >= 1
+
+
+@pytest.mark.parametrize("width_multiplier", [0, -1.0])
+def test_width_that_is_not_positive(width_multiplier):
+    with pytest.raises(ValueError, match="width_multiplier"):
+        applications.tiny_cnn((8, 8, 1), 2, width_multiplier=width_multiplier)

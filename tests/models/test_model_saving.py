@@ -155,7 +155,8 @@ def options_of(model):
 
 
 def branched_model(**options):
-    inputs = keras.Input((FEATURES,))
+    # Keras's clones keep the name of an input only if it was given.
+    inputs = keras.Input((FEATURES,), name="inputs")
     x, first = dense_block("local_0")(inputs)
     y, second = caw_dense("local_1")(x)
     _, third = dense_block("local_2")(keras.layers.Add()([x, y]))
@@ -178,10 +179,8 @@ def test_clone_has_the_same_configuration_and_its_own_weights():
     assert json.dumps(clone.get_config()) == json.dumps(model.get_config())
     assert clone.contribution is not model.contribution
     x, y = data(8)
-    different = np.abs(
-        clone.predict(x, verbose=0) - model.predict(x, verbose=0)
-    )
-    assert different.max() > 1e-3
+    predictions = [m.predict(x, verbose=0) for m in (clone, model)]
+    assert np.abs(np.subtract(*predictions)).max() > 1e-3
     before = state(model)
     compiled(clone)
     clone.fit(x, y, verbose=0)
@@ -197,12 +196,10 @@ def test_config_round_trip():
     again.set_weights(model.get_weights())
     x, _ = data(5)
     assert_same([again.goodness(x)], [model.goodness(x)])
-    assert (
-        ForwardOnlyModel.from_config(
-            json.loads(json.dumps(model.get_config()))
-        ).get_config()
-        == model.get_config()
-    )
+    # Also by way of a file of text.
+    text = json.dumps(model.get_config())
+    read = ForwardOnlyModel.from_config(json.loads(text))
+    assert json.dumps(read.get_config()) == text
 
 
 @pytest.mark.parametrize(
@@ -271,7 +268,11 @@ def test_other_backends_load_predict_and_train_on_alike(other, saved_here):
     data_path, expected = saved_here
     run = subprocess.run(
         [sys.executable, SCRIPT, data_path, *expected],
-        env={**os.environ, "KERAS_BACKEND": other},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": other,
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
+        },
         capture_output=True,
         text=True,
     )
@@ -337,7 +338,7 @@ def test_foreign_files(tmp_path):
     np.savez(path.with_suffix(".npz"), x=np.zeros(3))
     with pytest.raises(ValueError, match="not a complete .keras file"):
         load_model(path.with_suffix(".npz"))
-    with pytest.raises(ValueError, match="is a folder|not a complete"):
+    with pytest.raises(IsADirectoryError):
         load_model(tmp_path)
 
 
@@ -352,12 +353,10 @@ def test_file_of_another_model(tmp_path):
 
 def test_numbers_survive_in_full(tmp_path):
     model = dense_model()
-    kernel = model.local_layers[0].layers[0].kernel
+    kernel = model.trainable_variables[0]
     kernel.assign(np.nextafter(numpy(kernel), np.float32(np.inf)))
     model.epoch = 123
     model.save(tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras")
-    assert_same(
-        [numpy(loaded.local_layers[0].layers[0].kernel)], [numpy(kernel)]
-    )
+    assert_same([numpy(loaded.trainable_variables[0])], [numpy(kernel)])
     assert loaded.epoch == 123
