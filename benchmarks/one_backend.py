@@ -34,7 +34,10 @@ def main(settings, output):
     )
     _say("memory")
     results["memory"] = memory.measure(
-        settings["depths"], MEMORY_WIDTH, MEMORY_BATCHES * batch_size
+        "published",
+        settings["depths"],
+        MEMORY_WIDTH,
+        MEMORY_BATCHES * batch_size,
     )
     Path(output).write_text(json.dumps(results))
 

@@ -1,6 +1,7 @@
 import keras
 
 import keras_ff
+from keras_ff.layers.normalization import get_normalization
 
 NUM_CLASSES = 10
 SIZE = 32
@@ -28,14 +29,7 @@ def backprop_stack(kind, depth, width):
         x = _conv(width)(x)
         if kind == "published":
             x = keras.layers.Dropout(0.1)(x)
-            # Instance normalization, as in CAWConv2D.
-            x = keras.layers.GroupNormalization(
-                groups=-1,
-                axis=1 if _channels_first() else -1,
-                epsilon=1e-5,
-                center=False,
-                scale=False,
-            )(x)
+            x = get_normalization("instance", NUM_CLASSES, x.dtype)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     outputs = keras.layers.Dense(NUM_CLASSES, use_bias=False)(x)
     return _compile(keras.Model(inputs, outputs))
