@@ -41,4 +41,4 @@ bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv build *.egg-info demo/output runs
+	rm -rf .venv build *.egg-info demo/metrics.json demo/report.png demo/report.html runs
