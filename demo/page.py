@@ -22,12 +22,18 @@ def write_page(path, metrics, results):
         results: what `demo.experiment.run` returned.
     """
     template = string.Template(TEMPLATE.read_text(encoding="utf-8"))
-    configuration = metrics["configuration"]
+    images = metrics["test_images"]
+    local, reference = (
+        round(images * metrics[f"{name}_accuracy"])
+        for name in ("forward_only", "backprop")
+    )
     page = template.substitute(
         forward_only=table.percent(metrics["forward_only_accuracy"]),
         backprop=table.percent(metrics["backprop_accuracy"]),
+        difference=abs(local - reference),
+        test_images=images,
         num_layers=len(metrics["layer_accuracy"]),
-        epochs=configuration["epochs"],
+        epochs=metrics["configuration"]["epochs"],
         rows=_rows(table.rows(metrics)),
         notes=_notes(table.notes(metrics)),
         curves=_picture(panels.curves, metrics, results),

@@ -195,9 +195,15 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             metrics=["accuracy"] if metrics is None else metrics,
             **kwargs,
         )
+        self._jit_compile_argument = kwargs.get("jit_compile", "auto")
 
     def get_compile_config(self):
-        return _with_public_names(super().get_compile_config())
+        config = _with_public_names(super().get_compile_config())
+        if config:
+            # Keras saves what "auto" meant here, which may be slow elsewhere:
+            # PyTorch compiles for minutes, JAX runs uncompiled.
+            config["jit_compile"] = self._jit_compile_argument
+        return config
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

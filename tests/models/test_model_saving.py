@@ -130,6 +130,20 @@ def test_model_saved_before_compile_and_training(tmp_path):
     assert_same(state(uncompiled), state(model))
 
 
+@pytest.mark.parametrize("jit_compile", ["auto", False])
+def test_whether_to_compile_is_saved_as_it_was_given(jit_compile):
+    # What "auto" means differs: PyTorch would compile for minutes what JAX
+    # saved, JAX would run uncompiled what TensorFlow or PyTorch saved.
+    model = dense_model()
+    model.compile(optimizer="sgd", jit_compile=jit_compile)
+    config = json.loads(json.dumps(model.get_compile_config()))
+    assert config["jit_compile"] == jit_compile
+    expected = keras.Sequential()
+    expected.compile(optimizer="sgd", jit_compile=jit_compile)
+    model.compile_from_config(config)
+    assert model.jit_compile == expected.jit_compile
+
+
 def test_weights_file(tmp_path):
     model = compiled(rich_model(contribution=LossAware()))
     fit(model)
