@@ -13,10 +13,14 @@ import numpy as np
 from benchmarks.stacks import STACKS
 from benchmarks.stacks import random_batch
 
+# A narrow stack and a large batch: activations outweigh all else by far.
+WIDTH = 16
+BATCHES = 2
+
 MEANING = {
-    "tensorflow": "growth of the resident set from steps on a few samples, "
-    "which have allocated weights and gradients, to steps on a whole batch; "
-    "every figure from a process of its own",
+    "tensorflow": "growth of the resident set from a traced step on one "
+    "sample, which has allocated weights, gradients and the graph, to steps "
+    "on a whole batch; every figure from a process of its own",
     "jax": "temporary buffers of the compiled training step "
     "(memory_analysis), which exclude weights and optimizer state, less the "
     "bytes of the gradients",
@@ -26,36 +30,67 @@ MEANING = {
 }
 
 
-def measure(kind, depths, width, batch_size):
-    """Bytes of a step for every depth, of both methods."""
+def measure(kinds, depths, batch_size):
+    """Bytes of a step, of both methods.
+
+    Bare stacks are measured at all depths, others at the least and greatest.
+    """
+    ends = [min(depths), max(depths)]
+    return [
+        _compare(
+            kind,
+            sorted(depths) if kind == "bare" else ends,
+            BATCHES * batch_size,
+        )
+        for kind in kinds
+    ]
+
+
+def built_model(method, kind, depth):
+    """A model that has all its variables, those of its metrics too."""
+    keras.utils.clear_session()
+    model = STACKS[method](kind, depth, WIDTH)
+    # What is measured is compiled elsewhere.
+    model.run_eagerly = True
+    model.train_on_batch(*random_batch(1, WIDTH))
+    return model
+
+
+def _compare(kind, depths, batch_size):
+    backend = keras.backend.backend()
     step_bytes = {
         "tensorflow": _in_new_process,
         "jax": _compiled,
         "torch": _profiled,
-    }[keras.backend.backend()]
+    }[backend]
     result = {
         "kind": kind,
-        "width": width,
+        "width": WIDTH,
         "batch_size": batch_size,
         "depths": depths,
-        "meaning": MEANING[keras.backend.backend()],
+        "meaning": MEANING[backend],
     }
     for method in STACKS:
-        result[f"{method}_bytes"] = [
-            step_bytes(method, kind, depth, width, batch_size)
-            for depth in depths
-        ]
-        first, *_, last = result[f"{method}_bytes"]
-        result[f"{method}_growth"] = last / first
+        values = [step_bytes(method, kind, d, batch_size) for d in depths]
+        result[f"{method}_bytes"] = values
+        result[f"{method}_growth"] = values[-1] / values[0]
     return result
 
 
-def _compiled(method, kind, depth, width, batch_size):
+def _in_new_process(*arguments):
+    output = subprocess.run(
+        [sys.executable, "-m", "benchmarks.resident_set", *map(str, arguments)],
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    return int(output.split()[-1])
+
+
+def _compiled(method, kind, depth, batch_size):
     import jax
 
-    model, batch = _model_and_batch(method, kind, depth, width, batch_size)
-    model.optimizer.build(model.trainable_variables)
-    state = [
+    model = built_model(method, kind, depth)
+    state = tuple(
         [variable.value for variable in group]
         for group in (
             model.trainable_variables,
@@ -63,18 +98,18 @@ def _compiled(method, kind, depth, width, batch_size):
             model.optimizer.variables,
             model.metrics_variables,
         )
-    ]
-    step = jax.jit(model.train_step).lower(tuple(state), batch).compile()
+    )
+    batch = random_batch(batch_size, WIDTH)
+    step = jax.jit(model.train_step).lower(state, batch).compile()
     temporary = step.memory_analysis().temp_size_in_bytes
     return temporary - _gradient_bytes(model)
 
 
-def _profiled(method, kind, depth, width, batch_size):
+def _profiled(method, kind, depth, batch_size):
     import torch
 
-    model, batch = _model_and_batch(method, kind, depth, width, batch_size)
-    batch = [torch.from_numpy(array) for array in batch]
-    model.train_on_batch(*batch)
+    model = built_model(method, kind, depth)
+    batch = [torch.from_numpy(a) for a in random_batch(batch_size, WIDTH)]
     with torch.profiler.profile(profile_memory=True) as profile:
         model.train_on_batch(*batch)
     changes = sorted(
@@ -84,24 +119,6 @@ def _profiled(method, kind, depth, width, batch_size):
     )
     held = np.cumsum([nbytes for _, nbytes in changes])
     return int(held.max()) - _gradient_bytes(model)
-
-
-def _in_new_process(method, kind, depth, width, batch_size):
-    arguments = [method, kind, depth, width, batch_size]
-    output = subprocess.run(
-        [sys.executable, "-m", "benchmarks.resident_set", *map(str, arguments)],
-        check=True,
-        stdout=subprocess.PIPE,
-    ).stdout
-    return int(output.split()[-1])
-
-
-def _model_and_batch(method, kind, depth, width, batch_size):
-    keras.utils.clear_session()
-    model = STACKS[method](kind, depth, width)
-    x, y = random_batch(batch_size, width)
-    model.train_on_batch(x[:1], y[:1])
-    return model, (x, y)
 
 
 def _gradient_bytes(model):

@@ -14,10 +14,6 @@ from benchmarks import memory
 from benchmarks import rates
 from benchmarks import step_time
 
-# A narrow stack and a large batch: activations outweigh all else by far.
-MEMORY_WIDTH = 16
-MEMORY_BATCHES = 4
-
 
 def main(settings, output):
     settings = json.loads(settings)
@@ -34,10 +30,7 @@ def main(settings, output):
     )
     _say("memory")
     results["memory"] = memory.measure(
-        "published",
-        settings["depths"],
-        MEMORY_WIDTH,
-        MEMORY_BATCHES * batch_size,
+        settings["memory_stacks"], settings["depths"], batch_size
     )
     Path(output).write_text(json.dumps(results))
 

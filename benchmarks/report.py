@@ -1,77 +1,114 @@
-"""The results in words."""
+"""The results as tables of plain words."""
 
 from benchmarks.rates import ratio_limit
 
-# What the library sets out to reach.
-TIME_AIM = 1.1
+RATIO_SLACK = 1.1
 MEMORY_AIM = 1.05
-NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def text(results):
-    """The tables that `python -m benchmarks` prints."""
-    return "\n".join([*_time(results), "", *_memory(results)])
-
-
-def _time(results):
+    """Tables of limits, aims, figures and whether they were met."""
     layers = results["settings"]["layers"]
+    backends = results["backends"].items()
     limit = ratio_limit(layers)
-    yield (
-        f"Time of a local step over backpropagation, {layers} layers. If all "
-        f"matrix products took equally long,\nthe limit would be {limit:.3f} "
-        f"and the aim is {TIME_AIM * limit:.3f} or less. 'own limit' takes "
-        "each product at its measured speed."
-    )
-    yield (
-        f"{'backend':11}{'stack':11}{'width':>5}{'local':>11}{'backprop':>11}"
-        f"{'ratio':>7}{'own limit':>11}{'of product rate':>17}  aim"
-    )
-    for backend, result in results["backends"].items():
-        rates = result["rates"]
-        own = {
-            row["width"]: ratio_limit(layers, row["seconds"])
-            for row in rates["convolutions"]
-        }
-        for row in result["step_time"]:
-            share = row["local_gflops"] / rates["matrix_product_gflops"]
-            yield (
-                f"{NAMES[backend]:11}{row['kind']:11}{row['width']:5}"
-                f"{1e3 * row['local_seconds']:8.1f} ms"
-                f"{1e3 * row['backprop_seconds']:8.1f} ms"
-                f"{row['ratio']:7.3f}{own[row['width']]:11.3f}{share:17.0%}"
-                f"  {_verdict(row['ratio'], TIME_AIM * limit)}"
-            )
-    yield (
-        "of product rate: the local step's arithmetic rate over that of a "
-        "large matrix product on the same backend"
+    return "\n\n".join(
+        [
+            f"Time of the local step over backpropagation's, {layers} layers "
+            f"of 3x3 convolution\n(limit: {2 * layers} of {3 * layers - 1} "
+            "matrix products; on this machine: the limit from what the "
+            "products take)",
+            _table(
+                "backend stack width limit on_this_machine aim measured "
+                "quartiles verdict",
+                [
+                    _ratio_row(backend, entry, result["rates"], limit)
+                    for backend, result in backends
+                    for entry in result["step_time"]
+                ],
+            ),
+            "Memory of a training step, deepest stack over shallowest "
+            "(weights, gradients and optimizer state aside)",
+            _table(
+                "backend stack depths aim local verdict backpropagation",
+                [
+                    _memory_row(backend, entry)
+                    for backend, result in backends
+                    for entry in result["memory"]
+                ],
+            ),
+            "GFLOP/s of the bare stack's needed products, next to what the "
+            "backend reaches without training",
+            _table(
+                "backend width local backpropagation one_convolution "
+                "square_matrices local/square",
+                [
+                    _rate_row(backend, entry, result["rates"])
+                    for backend, result in backends
+                    for entry in result["step_time"]
+                    if entry["kind"] == "bare"
+                ],
+            ),
+        ]
     )
 
 
-def _memory(results):
-    depths = results["settings"]["depths"]
-    yield (
-        "Memory of a training step in MiB, weights and gradients aside, by "
-        f"number of layers. The aim: {depths[-1]} layers need at most "
-        f"{MEMORY_AIM} times what {depths[0]} need."
-    )
-    yield (
-        f"{'backend':11}{'method':10}"
-        + "".join(f"{depth:>8}" for depth in depths)
-        + f"{'growth':>8}  aim"
-    )
-    for backend, result in results["backends"].items():
-        row = result["memory"]
-        for method in ("local", "backprop"):
-            growth = row[f"{method}_growth"]
-            verdict = _verdict(growth, MEMORY_AIM) if method == "local" else ""
-            yield (
-                f"{NAMES[backend]:11}{method:10}"
-                + "".join(f"{n / 2**20:8.1f}" for n in row[f"{method}_bytes"])
-                + f"{growth:8.2f}  {verdict}"
-            )
-    for backend, result in results["backends"].items():
-        yield f"{NAMES[backend]}: {result['memory']['meaning']}"
+def _ratio_row(backend, entry, rates, limit):
+    convolution = _convolution(rates, entry["width"])
+    aim = RATIO_SLACK * limit
+    return [
+        backend,
+        entry["kind"],
+        entry["width"],
+        f"{limit:.3f}",
+        f"{ratio_limit(entry['depth'], convolution['seconds']):.3f}",
+        f"at most {aim:.3f}",
+        f"{entry['ratio']:.3f}",
+        "{:.3f} to {:.3f}".format(*entry["ratio_quartiles"]),
+        _verdict(entry["ratio"], aim),
+    ]
+
+
+def _memory_row(backend, entry):
+    return [
+        backend,
+        entry["kind"],
+        f"{entry['depths'][0]} to {entry['depths'][-1]}",
+        f"at most {MEMORY_AIM:.2f}",
+        f"{entry['local_growth']:.3f}",
+        _verdict(entry["local_growth"], MEMORY_AIM),
+        f"{entry['backprop_growth']:.2f}",
+    ]
+
+
+def _rate_row(backend, entry, rates):
+    convolution = _convolution(rates, entry["width"])
+    square = rates["matrix_product_gflops"]
+    return [
+        backend,
+        entry["width"],
+        f"{entry['local_gflops']:.0f}",
+        f"{entry['backprop_gflops']:.0f}",
+        f"{convolution['gflops']['output']:.0f}",
+        f"{square:.0f}",
+        f"{entry['local_gflops'] / square:.0%}",
+    ]
+
+
+def _convolution(rates, width):
+    (entry,) = [c for c in rates["convolutions"] if c["width"] == width]
+    return entry
 
 
 def _verdict(value, aim):
     return "hit" if value <= aim else f"missed by {value / aim - 1:.0%}"
+
+
+def _table(head, rows):
+    rows = [[word.replace("_", " ") for word in head.split()], *rows]
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(cell.ljust(n) for cell, n in zip(row, widths)).rstrip()
+        for row in rows
+    )

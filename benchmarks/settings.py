@@ -3,6 +3,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
+# bare: nothing but convolutions, so that the limit in matrix products holds.
+# published: CAW-Conv with its dropout, normalization and pooled head.
+KINDS = ("bare", "published")
 BACKENDS = ("tensorflow", "jax", "torch")
 
 # A few seconds a backend: shows that everything runs, measures nothing.
@@ -10,6 +13,7 @@ QUICK = {
     "widths": [8],
     "layers": 2,
     "depths": [2, 4],
+    "memory_stacks": ["bare"],
     "batch_size": 2,
     "repeats": 1,
     "matrix_size": 64,
@@ -35,6 +39,13 @@ def parse_arguments():
         type=int,
         default=[4, 8, 16, 32, 64],
         help="layers of the stacks whose memory is measured",
+    )
+    add(
+        "--memory-stacks",
+        nargs="+",
+        choices=KINDS,
+        default=list(KINDS),
+        help="kinds of stack whose memory is measured",
     )
     add("--batch-size", type=int, default=32)
     add("--repeats", type=int, default=9, help="visits to every method")

@@ -6,10 +6,6 @@ from keras_ff.layers.normalization import get_normalization
 NUM_CLASSES = 10
 SIZE = 32
 
-# bare: nothing but convolutions, so that the limit in matrix products holds.
-# published: CAW-Conv with its dropout, normalization and pooled head.
-KINDS = ("bare", "published")
-
 
 def local_stack(kind, depth, width):
     """A compiled `ForwardOnlyModel` of `depth` 3x3 convolutions.

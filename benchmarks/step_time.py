@@ -4,7 +4,7 @@ import time
 import keras
 import numpy as np
 
-from benchmarks.stacks import KINDS
+from benchmarks.settings import KINDS
 from benchmarks.stacks import STACKS
 from benchmarks.stacks import count_products
 from benchmarks.stacks import product_flops

@@ -34,6 +34,14 @@ RESNET17 = [(3, 3, 100)] + [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fast_compilation():
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_disable_most_optimizations", True)
+
+
 def size(convolutions):
     return sum(k * k * n_in * n_out for k, n_in, n_out in convolutions)
 
@@ -192,7 +200,9 @@ def test_deep_architectures_of_every_method(name, method):
 def test_resnet17_runs_one_step():
     # Wiring by shapes is one thing, tensors another.
     model = make("resnet17", "cw")
-    model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+    # The faster of the two ways to run a few hundred operations once.
+    eager = keras.backend.backend() != "jax"
+    model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=eager)
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
     assert np.isfinite(model.train_on_batch(x, np.array([0, 1]))).all()
 

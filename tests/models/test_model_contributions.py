@@ -56,7 +56,9 @@ def softmax(x):
 
 
 def fit(model, loss=None, optimizer=None, epochs=1, validation=True, **kwargs):
-    model.compile(optimizer=optimizer or keras.optimizers.SGD(0.2), loss=loss)
+    if not model.compiled:
+        optimizer = optimizer or keras.optimizers.SGD(0.2)
+        model.compile(optimizer=optimizer, loss=loss)
     validation_data = data(SIZE, seed=1) if validation else None
     return model.fit(
         *data(3 * BATCH),

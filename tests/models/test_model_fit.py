@@ -18,6 +18,7 @@ from tiny_models import dense_block
 from tiny_models import dense_model
 from tiny_models import layer_losses
 from tiny_models import numpy
+from tiny_models import restore
 from tiny_models import rich_model
 from tiny_models import state
 from tiny_models import twin
@@ -153,21 +154,37 @@ def test_shuffle_takes_every_sample_once_in_a_new_order_each_epoch():
     assert_same(orders(shuffle=False), [np.arange(SIZE)])
 
 
+def runs(model, *arguments):
+    """The numbers after several trainings of one model from its start."""
+    start = state(model)
+    results = []
+    for kwargs in arguments:
+        restore(model, start)
+        keras.utils.set_random_seed(1)
+        history = model.fit(**kwargs, verbose=0).history
+        results.append((state(model), history))
+    return results
+
+
 def test_validation_split_is_the_last_part_and_is_not_trained_on():
     x, y = data(20)
-    split = dense_model()
-    split.compile(optimizer=sgd())
-    given = twin(split)
-    given.compile(optimizer=sgd())
-    shared = dict(batch_size=BATCH, epochs=2, verbose=0)
-    a = split.fit(x, y, validation_split=0.25, **shared).history
-    b = given.fit(
-        x[:15], y[:15], validation_data=(x[15:], y[15:]), **shared
-    ).history
-    assert_same(state(split), state(given))
-    assert set(a) == set(b) and "val_loss" in a
-    for key in a:
-        np.testing.assert_allclose(a[key], b[key], rtol=1e-6)
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    shared = dict(batch_size=BATCH, epochs=2)
+    (split, logs), (given, expected_logs) = runs(
+        model,
+        dict(x=x, y=y, validation_split=0.25, **shared),
+        dict(
+            x=x[:15],
+            y=y[:15],
+            validation_data=(x[15:], y[15:]),
+            **shared,
+        ),
+    )
+    assert_same(split, given)
+    assert set(logs) == set(expected_logs) and "val_loss" in logs
+    for key in logs:
+        np.testing.assert_allclose(logs[key], expected_logs[key], rtol=1e-6)
 
 
 def test_sample_weight_against_hand_computation():
@@ -193,65 +210,71 @@ def test_samples_of_weight_zero_contribute_nothing():
     x_other, y_other = x.copy(), y.copy()
     x_other[1::2] *= -3
     y_other[1::2] = (y_other[1::2] + 1) % CLASSES
-    models = [dense_model()]
-    models.append(twin(models[0]))
-    for model, batch in zip(models, [(x, y), (x_other, y_other)]):
-        model.compile(optimizer=sgd())
-        model.fit(
-            *batch, sample_weight=weight, batch_size=BATCH, epochs=3, verbose=0
-        )
-    assert_close(state(models[0]), state(models[1]))
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    shared = dict(batch_size=BATCH, epochs=3)
+    one, other, unweighted = runs(
+        model,
+        dict(x=x, y=y, sample_weight=weight, **shared),
+        dict(x=x_other, y=y_other, sample_weight=weight, **shared),
+        dict(x=x_other, y=y_other, sample_weight=weight * 0 + 1, **shared),
+    )
+    assert_close(one[0], other[0])
+    assert np.abs(one[0][0] - unweighted[0][0]).max() > 1e-3
 
 
 def test_class_weight_is_the_matching_sample_weight():
     x, y = data(SIZE)
     class_weight = {0: 0.5, 1: 2.0, 2: 1.0}
     sample_weight = np.array([class_weight[label] for label in y], "float32")
-    models = [dense_model()]
-    models += [twin(models[0]), twin(models[0])]
-    arguments = [
-        dict(class_weight=class_weight),
-        dict(sample_weight=sample_weight),
-        {},
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    shared = dict(x=x, y=y, batch_size=BATCH, epochs=2)
+    by_class, by_sample, unweighted = runs(
+        model,
+        dict(class_weight=class_weight, **shared),
+        dict(sample_weight=sample_weight, **shared),
+        dict(sample_weight=sample_weight * 0 + 1, **shared),
+    )
+    assert_close(by_class[0], by_sample[0])
+    assert np.abs(by_class[0][0] - unweighted[0][0]).max() > 1e-3
+
+
+LABELS = {
+    "integers": lambda y: y,
+    "column": lambda y: y[:, None],
+    "one_hot": lambda y: np.eye(CLASSES, dtype="float32")[y],
+}
+
+
+def results_with(labels, loss):
+    """What a step and an evaluation give, from the same weights."""
+    x, y = data(BATCH)
+    keras.utils.set_random_seed(1)
+    model = dense_model()
+    model.compile(optimizer=sgd(), loss=loss)
+    logs = model.test_on_batch(x, LABELS[labels](y))
+    model.train_on_batch(x, LABELS[labels](y))
+    return [*state(model)[:-1], *map(np.array, logs)]
+
+
+def test_integer_column_and_one_hot_labels_train_alike():
+    integers, column, one_hot = [
+        results_with(labels, LocalCrossentropy(0.1)) for labels in LABELS
     ]
-    for model, kwargs in zip(models, arguments):
-        model.compile(optimizer=sgd())
-        model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, **kwargs)
-    assert_close(state(models[0]), state(models[1]))
-    assert np.abs(state(models[0])[0] - state(models[2])[0]).max() > 1e-3
+    assert_close(column, integers)
+    assert_close(one_hot, integers)
 
 
-@pytest.mark.parametrize("loss", ["default", "keras"])
-def test_integer_column_and_one_hot_labels_train_alike(loss):
-    x, y = data(SIZE)
-    losses = {
-        "default": [LocalCrossentropy(0.1)] * 3,
-        "keras": [
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            keras.losses.CategoricalCrossentropy(from_logits=True),
-        ],
-    }[loss]
-    start = dense_model()
-    results = []
-    for labels, objective in zip(
-        [y, y[:, None], np.eye(CLASSES, dtype="float32")[y]], losses
-    ):
-        model = twin(start)
-        model.compile(optimizer=sgd(), loss=objective)
-        history = model.fit(
-            x,
-            labels,
-            batch_size=BATCH,
-            epochs=2,
-            validation_split=0.2,
-            verbose=0,
-        ).history
-        values = [np.array(history[key]) for key in sorted(history)]
-        evaluated = np.array(model.evaluate(x, labels, verbose=0))
-        results.append(state(model) + values + [evaluated])
-    assert_close(results[1], results[0])
-    assert_close(results[2], results[0])
+def test_the_two_crossentropies_of_keras_train_alike():
+    integers = results_with(
+        "integers",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    one_hot = results_with(
+        "one_hot", keras.losses.CategoricalCrossentropy(from_logits=True)
+    )
+    assert_close(one_hot, integers)
 
 
 def test_loss_is_applied_to_every_layer():
@@ -479,37 +502,36 @@ if BACKEND == "torch":
     SOURCES.append(as_data_loader)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_streamed_data_trains_as_arrays(source):
+def test_streamed_data_and_tensors_train_as_arrays():
     x, y = data(SIZE)
-    models = [dense_model()]
-    models.append(twin(models[0]))
-    for model in models:
-        model.compile(optimizer=sgd())
-    models[0].fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
-    models[1].fit(source(x, y), shuffle=False, verbose=0)
-    assert_close(state(models[1]), state(models[0]))
-    expected = models[0].evaluate(x, y, batch_size=BATCH, verbose=0)
-    actual = models[1].evaluate(source(x, y), verbose=0)
-    np.testing.assert_allclose(actual, expected, rtol=1e-5)
-
-
-def test_backend_tensors_train_as_arrays():
-    x, y = data(SIZE)
-    models = [dense_model()]
-    models.append(twin(models[0]))
-    for model, convert in zip(
-        models, (np.asarray, keras.ops.convert_to_tensor)
-    ):
-        model.compile(optimizer=sgd())
-        model.fit(
-            convert(x),
-            convert(y),
-            batch_size=BATCH,
-            validation_split=0.2,
-            verbose=0,
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    batch_size = dict(batch_size=BATCH)
+    (expected, _), *streamed = runs(
+        model,
+        dict(x=x, y=y, shuffle=False, **batch_size),
+        *[dict(x=source(x, y)) for source in SOURCES],
+    )
+    for actual, _ in streamed:
+        assert_close(actual, expected)
+    evaluated = model.evaluate(x, y, verbose=0, **batch_size)
+    for source in SOURCES:
+        np.testing.assert_allclose(
+            model.evaluate(source(x, y), verbose=0), evaluated, rtol=1e-5
         )
-    assert_close(state(models[1]), state(models[0]))
+    shared = dict(validation_split=0.2, **batch_size)
+    arrays, tensors = runs(
+        model,
+        dict(x=x, y=y, **shared),
+        dict(
+            x=keras.ops.convert_to_tensor(x),
+            y=keras.ops.convert_to_tensor(y),
+            **shared,
+        ),
+    )
+    assert_close(tensors[0], arrays[0])
+    for key in arrays[1]:
+        np.testing.assert_allclose(tensors[1][key], arrays[1][key], rtol=1e-5)
 
 
 def test_second_compile_keeps_the_weights():

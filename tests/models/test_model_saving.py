@@ -73,7 +73,7 @@ def compiled(model, optimizer=None):
     return model
 
 
-@pytest.mark.parametrize("kind", ["rich", "dropout", "multi_optimizer"])
+@pytest.mark.parametrize("kind", ["dropout", "multi_optimizer"])
 def test_loaded_model_is_the_same_and_trains_on_identically(kind, tmp_path):
     make = dropout_model if kind == "dropout" else rich_model
     optimizer = multi_optimizer() if kind == "multi_optimizer" else None
@@ -229,10 +229,11 @@ def test_copies_are_equal_and_independent(duplicate):
     assert_same(state(twin), state(model))
     assert_same(optimizer_state(twin), optimizer_state(model))
     before = state(model)
-    fit(twin)
+    batch = data(8)
+    twin.train_on_batch(*batch)
     assert_same(state(model), before)
     assert np.abs(state(twin)[0] - before[0]).max() > 1e-4
-    fit(model)
+    model.train_on_batch(*batch)
     assert_close(state(twin), state(model), rtol=1e-6, atol=1e-7)
 
 

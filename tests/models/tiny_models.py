@@ -87,9 +87,14 @@ def optimizer_state(model):
 
 
 def copy_state(source, target):
-    assert len(source.variables) == len(target.variables)
-    for old, new in zip(source.variables, target.variables):
-        new.assign(numpy(old))
+    restore(target, state(source))
+
+
+def restore(model, numbers):
+    """Gives a model the numbers that `state` took from it."""
+    assert len(numbers) == len(model.variables)
+    for variable, value in zip(model.variables, numbers):
+        variable.assign(value)
 
 
 def twin(model):
