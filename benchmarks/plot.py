@@ -20,9 +20,9 @@ def save(results, path):
 
     figure, axes = pyplot.subplots(1, 3, figsize=(15, 5), dpi=120)
     limit = ratio_limit(results["settings"]["layers"])
+    axes[1].sharey(axes[0])
     for axis, kind in zip(axes, ("bare", "published")):
         _draw_ratios(axis, results["backends"], kind, limit)
-    axes[1].sharey(axes[0])
     _draw_memory(axes[2], results["backends"])
     figure.tight_layout()
     figure.savefig(path)
@@ -57,7 +57,7 @@ def _draw_ratios(axis, backends, kind, limit):
     axis.axhline(
         limit, color="black", linestyle=":", label=f"limit, {limit:.3f}"
     )
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, max(axis.get_ylim()[1], 1.6))
     axis.set_xlabel("channels")
     axis.set_ylabel("local step / backpropagation step")
     what = {

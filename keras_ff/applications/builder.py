@@ -5,13 +5,26 @@ from keras_ff.layers import CAWDense
 from keras_ff.layers import CWConv2D
 from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
+from keras_ff.layers import PrototypeConv2D
+from keras_ff.layers import PrototypeDense
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.models import ForwardOnlyModel
 
-# The published dropout of each method.
-DROPOUT = {"caw": 0.1, "cw": 0.2, "projection": 0.1, "backprop": 0.1}
+# The published dropout of each method, where there is one.
+DROPOUT = {
+    "caw": 0.1,
+    "cw": 0.2,
+    "prototype": 0.1,
+    "projection": 0.1,
+    "backprop": 0.1,
+}
 METHODS = tuple(DROPOUT)
-CONVOLUTIONS = {"caw": CAWConv2D, "cw": CWConv2D}
+CONVOLUTIONS = {
+    "caw": CAWConv2D,
+    "cw": CWConv2D,
+    "prototype": PrototypeConv2D,
+}
+DENSE = {"caw": CAWDense, "prototype": PrototypeDense}
 
 
 class Builder:
@@ -23,7 +36,8 @@ class Builder:
     Args:
         input_shape: shape of one sample.
         num_classes: int.
-        method: `"caw"`, `"cw"`, `"projection"` or `"backprop"`.
+        method: `"caw"`, `"cw"`, `"prototype"`, `"projection"` or
+            `"backprop"`.
         width_multiplier: float, scales every width, rounded to a multiple of
             `num_classes`, at least one channel a class.
         dropout: float, or `None` for the method's default.
@@ -111,8 +125,8 @@ class Builder:
 
     def dense(self, x, units, name=None):
         """A dense layer without bias, ReLU, dropout and normalization."""
-        if self.method == "caw":
-            layer = CAWDense(
+        if self.method in DENSE:
+            layer = DENSE[self.method](
                 self.width(units),
                 self.num_classes,
                 dropout=self.dropout,
@@ -123,7 +137,7 @@ class Builder:
         if self.method == "cw":
             raise ValueError(
                 "method='cw' is defined for convolutions only. Use "
-                "method='caw' or 'projection' for dense layers."
+                "method='caw', 'prototype' or 'projection' for dense layers."
             )
         layers = [
             keras.layers.Dense(

@@ -15,8 +15,9 @@ def tiny_cnn(
         input_shape: shape of one image, `(height, width, channels)`.
         num_classes: int.
         method: what each convolution is: `"caw"` (CAW-Conv), `"cw"`
-            (DeeperForward), `"projection"` (Mono-Forward) or `"backprop"`
-            (the same network trained end to end, with a pooled linear head).
+            (DeeperForward), `"prototype"` (HFF), `"projection"`
+            (Mono-Forward) or `"backprop"` (the same network trained end to
+            end, with a pooled linear head).
             Defaults to `"caw"`.
         width_multiplier: float, scales every width; widths are rounded to a
             multiple of `num_classes`. Defaults to `1.0`, as published.

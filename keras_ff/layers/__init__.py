@@ -7,9 +7,17 @@ from keras_ff.layers.channel_class_assignment import (
 )
 from keras_ff.layers.channel_groups import ChannelGroups as ChannelGroups
 from keras_ff.layers.cw_conv2d import CWConv2D as CWConv2D
+from keras_ff.layers.ff_dense import FFDense as FFDense
 from keras_ff.layers.goodness_head import GoodnessHead as GoodnessHead
 from keras_ff.layers.goodness_projection import (
     GoodnessProjection as GoodnessProjection,
 )
+from keras_ff.layers.hyperspherical_prototypes import (
+    HypersphericalPrototypes as HypersphericalPrototypes,
+)
+from keras_ff.layers.label_overlay import LabelOverlay as LabelOverlay
 from keras_ff.layers.local_block import LocalBlock as LocalBlock
 from keras_ff.layers.local_layer import LocalLayer as LocalLayer
+from keras_ff.layers.prototype_conv2d import PrototypeConv2D as PrototypeConv2D
+from keras_ff.layers.prototype_dense import PrototypeDense as PrototypeDense
+from keras_ff.layers.squared_goodness import SquaredGoodness as SquaredGoodness

@@ -1,3 +1,5 @@
+import numbers
+
 import keras
 
 
@@ -21,13 +23,14 @@ class GoodnessHead(keras.layers.Layer):
 
     def __init__(self, num_classes, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(num_classes, int) or num_classes < 2:
+        self.num_classes = check_num_classes(num_classes)
+        data_format = data_format or keras.config.image_data_format()
+        if data_format not in ("channels_last", "channels_first"):
             raise ValueError(
-                "`num_classes` must be an integer of at least 2. "
-                f"Received: num_classes={num_classes!r}"
+                "`data_format` must be 'channels_last' or 'channels_first'. "
+                f"Received: data_format={data_format!r}"
             )
-        self.num_classes = num_classes
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = data_format
 
     def num_channels(self, shape):
         """The number of channels of an activation of this shape."""
@@ -51,3 +54,17 @@ class GoodnessHead(keras.layers.Layer):
         config["num_classes"] = self.num_classes
         config["data_format"] = self.data_format
         return config
+
+
+def check_num_classes(num_classes):
+    """The number of classes as an int; raises if it is none."""
+    if (
+        not isinstance(num_classes, numbers.Integral)
+        or isinstance(num_classes, bool)
+        or num_classes < 2
+    ):
+        raise ValueError(
+            "`num_classes` must be an integer of at least 2. "
+            f"Received: num_classes={num_classes!r}"
+        )
+    return int(num_classes)

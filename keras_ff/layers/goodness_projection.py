@@ -1,11 +1,10 @@
 import keras
-from keras import ops
 
-from keras_ff.layers.goodness_head import GoodnessHead
+from keras_ff.layers.pooled_head import PooledHead
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class GoodnessProjection(GoodnessHead):
+class GoodnessProjection(PooledHead):
     """Goodness by a learned linear map of the activation.
 
     The head of Mono-Forward: `goodness = pool(activation) @ kernel`, in
@@ -13,9 +12,9 @@ class GoodnessProjection(GoodnessHead):
 
     Args:
         num_classes: int, at least 2.
-        pooling: how a map becomes a vector: `"average"` (over all positions)
-            or `"flatten"` (every position has its own weights). Defaults to
-            `"average"`.
+        pooling: how a map becomes a vector: `"average"` (over all positions),
+            `"flatten"` (every position has its own weights) or an int `n`
+            (a grid of `n` by `n` averages). Defaults to `"average"`.
         use_bias: bool, whether a bias is added. Defaults to `False`.
         kernel_initializer: initializer of the map. Defaults to
             `"glorot_uniform"`.
@@ -57,13 +56,7 @@ class GoodnessProjection(GoodnessHead):
         data_format=None,
         **kwargs,
     ):
-        super().__init__(num_classes, data_format, **kwargs)
-        if pooling not in ("average", "flatten"):
-            raise ValueError(
-                "`pooling` must be 'average' or 'flatten'. "
-                f"Received: pooling={pooling!r}"
-            )
-        self.pooling = pooling
+        super().__init__(num_classes, pooling, data_format, **kwargs)
         self.projection = keras.layers.Dense(
             num_classes,
             use_bias=use_bias,
@@ -74,31 +67,15 @@ class GoodnessProjection(GoodnessHead):
         )
 
     def build(self, input_shape):
-        self.projection.build(self._pooled_shape(input_shape))
-
-    def _pooled_shape(self, input_shape):
-        if self.pooling == "flatten":
-            size = 1
-            for dimension in input_shape[1:]:
-                size *= dimension
-            return (input_shape[0], size)
-        axes = self.spatial_axes(input_shape)
-        return tuple(n for i, n in enumerate(input_shape) if i not in axes)
+        self.projection.build(self.pooled_shape(input_shape))
 
     def call(self, inputs):
-        x = ops.cast(inputs, "float32")
-        axes = self.spatial_axes(x.shape)
-        if self.pooling == "flatten":
-            x = ops.reshape(x, (-1, self.projection.kernel.shape[0]))
-        elif axes:
-            x = ops.mean(x, axis=axes)
-        return self.projection(x)
+        return self.projection(self.pool(inputs))
 
     def get_config(self):
         config = super().get_config()
         projection = self.projection.get_config()
         config.update(
-            pooling=self.pooling,
             use_bias=projection["use_bias"],
             kernel_initializer=projection["kernel_initializer"],
             kernel_regularizer=projection["kernel_regularizer"],

@@ -61,10 +61,15 @@ class LocalLayer(keras.layers.Layer):
                     f"Received: normalization={self.normalization}"
                 )
 
-    def call(self, inputs, training=None):
+    def activate(self, inputs, training=None):
+        """The activation that the goodness head sees."""
         activation = keras.tree.map_structure(ops.stop_gradient, inputs)
         for layer in self.layers:
             activation = layer(activation)
+        return activation
+
+    def call(self, inputs, training=None):
+        activation = self.activate(inputs, training)
         goodness = self.goodness(activation)
         # The features leave the layer: no gradient has to be kept for them.
         features = ops.stop_gradient(activation)

@@ -53,16 +53,33 @@ def channel_axis(data_format=None):
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class RMSFeatures(keras.layers.Layer):
-    """Divides each sample by its root mean square over all its axes."""
+    """Divides each sample by its root mean square.
+
+    Args:
+        axis: int, the axis of the mean. Defaults to `None`, all axes of a
+            sample.
+        **kwargs: base layer keyword arguments.
+    """
+
+    def __init__(self, axis=None, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = axis
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
-        axes = tuple(range(1, len(x.shape)))
-        mean_square = ops.mean(ops.square(x), axis=axes, keepdims=True)
+        axis = self.axis
+        if axis is None:
+            axis = tuple(range(1, len(x.shape)))
+        mean_square = ops.mean(ops.square(x), axis=axis, keepdims=True)
         return ops.cast(x * ops.rsqrt(mean_square + 1e-5), inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config["axis"] = self.axis
+        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

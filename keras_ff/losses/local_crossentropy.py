@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_ff.losses.class_rows import class_rows
+
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class LocalCrossentropy(keras.losses.Loss):
@@ -56,25 +58,9 @@ class LocalCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
-        y_true = ops.convert_to_tensor(y_true)
         y_pred = ops.convert_to_tensor(y_pred)
-        num_classes = y_pred.shape[-1]
-        if len(y_true.shape) == 2 and y_true.shape[-1] in (1, None):
-            y_true = ops.squeeze(y_true, axis=-1)
-        if len(y_true.shape) == 1:
-            valid = ops.logical_and(y_true >= 0, y_true < num_classes)
-            # PyTorch's one_hot raises on numbers outside the classes.
-            labels = ops.cast(ops.where(valid, y_true, 0), "int32")
-            y_true = ops.one_hot(labels, num_classes, dtype=y_pred.dtype)
-            y_true = ops.where(valid[:, None], y_true, float("nan"))
-        elif y_true.shape[1:] != y_pred.shape[1:]:
-            raise ValueError(
-                "Labels must be class numbers of shape (batch,) or rows of "
-                f"shape (batch, {num_classes}). Received: labels of shape "
-                f"{tuple(y_true.shape)}"
-            )
         return keras.losses.categorical_crossentropy(
-            y_true,
+            class_rows(y_true, y_pred),
             y_pred,
             from_logits=True,
             label_smoothing=self.label_smoothing,

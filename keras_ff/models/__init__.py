@@ -1,5 +1,11 @@
 """Models whose layers learn from local losses."""
 
+from keras_ff.models.adapt_prototypes import (
+    adapt_prototypes as adapt_prototypes,
+)
+from keras_ff.models.forward_forward_model import (
+    ForwardForwardModel as ForwardForwardModel,
+)
 from keras_ff.models.forward_only_model import (
     ForwardOnlyModel as ForwardOnlyModel,
 )

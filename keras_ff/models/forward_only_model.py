@@ -17,8 +17,6 @@ from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.weighted_goodness import WeightedGoodness
 
-OPTIONS = ("contribution", "layer_clipnorm", "layer_metrics")
-
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class ForwardOnlyModel(LocalTrainer, keras.Model):
@@ -100,15 +98,19 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
 
+    _options = ("contribution", "layer_clipnorm", "layer_metrics")
+    _readout_class = WeightedGoodness
+    _default_loss = LocalCrossentropy
+
     # A signature like `keras.Model`'s keeps stock cloning and loading.
     def __init__(self, *args, **kwargs):
-        options = {k: kwargs.pop(k) for k in OPTIONS if k in kwargs}
-        inputs, prediction = _read_arguments(args, kwargs, options)
+        options = {k: kwargs.pop(k) for k in self._options if k in kwargs}
+        inputs, prediction = self._connect(args, kwargs, options)
         unknown = sorted(set(kwargs) - {"name", "trainable"})
         if unknown:
             raise TypeError(
-                f"Unknown arguments of ForwardOnlyModel: {unknown}. It takes "
-                f"layers, or inputs and outputs, {', '.join(OPTIONS)} and name."
+                f"Unknown arguments of {type(self).__name__}: {unknown}. It "
+                f"takes layers, {', '.join(self._options)} and name."
             )
         super().__init__(inputs, prediction, **kwargs)
         self._readout = producer(prediction)
@@ -121,6 +123,37 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             report=self._readout.layer_metrics,
             measures_intervals=self.contribution.measures_intervals,
         )
+
+    @classmethod
+    def _connect(cls, args, kwargs, options):
+        """The inputs and the combined prediction of a new model."""
+        args = list(args)
+        if len(args) == 1 and "outputs" not in kwargs:
+            inputs, goodness = _chain(args[0])
+        elif "layers" in kwargs:
+            inputs, goodness = _chain(kwargs.pop("layers"))
+        else:
+            inputs = args.pop(0) if args else kwargs.pop("inputs")
+            goodness = args.pop(0) if args else kwargs.pop("outputs")
+            goodness = tree.flatten(goodness)
+        if not goodness:
+            raise ValueError(
+                f"A {cls.__name__} needs at least one local layer. Received: "
+                "none"
+            )
+        if len(goodness) == 1 and isinstance(
+            producer(goodness[0]), WeightedGoodness
+        ):
+            # Loading and cloning give the prediction itself.
+            return inputs, goodness[0]
+        for tensor in goodness:
+            if not isinstance(producer(tensor), LocalLayer):
+                raise ValueError(
+                    f"Every output of a {cls.__name__} must be the goodness "
+                    "(the second output) of a local layer. Received: "
+                    f"{tensor!r}"
+                )
+        return inputs, cls._readout_class(**options)(goodness)
 
     @property
     def local_layers(self):
@@ -191,7 +224,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         self._graph.check_trainable()
         super().compile(
             optimizer=optimizer,
-            loss=_check_loss(loss),
+            loss=_check_loss(loss, self._default_loss),
             metrics=["accuracy"] if metrics is None else metrics,
             **kwargs,
         )
@@ -400,36 +433,6 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
                 state.assign(store[f"seed_state_{i}"])
 
 
-def _read_arguments(args, kwargs, options):
-    """The inputs and the combined prediction of a new model."""
-    args = list(args)
-    if len(args) == 1 and "outputs" not in kwargs:
-        inputs, goodness = _chain(args[0])
-    elif "layers" in kwargs:
-        inputs, goodness = _chain(kwargs.pop("layers"))
-    else:
-        inputs = args.pop(0) if args else kwargs.pop("inputs")
-        goodness = args.pop(0) if args else kwargs.pop("outputs")
-        goodness = tree.flatten(goodness)
-    if not goodness:
-        raise ValueError(
-            "A ForwardOnlyModel needs at least one local layer. Received: none"
-        )
-    if len(goodness) == 1 and isinstance(
-        producer(goodness[0]), WeightedGoodness
-    ):
-        # Loading and cloning give the prediction itself.
-        return inputs, goodness[0]
-    for tensor in goodness:
-        if not isinstance(producer(tensor), LocalLayer):
-            raise ValueError(
-                "Every output of a ForwardOnlyModel must be the goodness "
-                "(the second output) of a local layer. Received: "
-                f"{tensor!r}"
-            )
-    return inputs, WeightedGoodness(**options)(goodness)
-
-
 def _chain(layers):
     """Connects a list of layers; returns its input and all goodness."""
     if not isinstance(layers, (list, tuple)) or not layers:
@@ -466,13 +469,13 @@ def _chain(layers):
     return first, goodness
 
 
-def _check_loss(loss):
+def _check_loss(loss, default):
     if loss is None:
-        return LocalCrossentropy()
+        return default()
     if not isinstance(loss, keras.losses.Loss):
         raise TypeError(
             "`loss` must be a keras.losses.Loss on logits, or None for "
-            "keras_ff.losses.LocalCrossentropy(). Received: "
+            f"keras_ff.losses.{default.__name__}(). Received: "
             f"loss={loss!r}. For instance "
             "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
         )

@@ -82,7 +82,7 @@ class LayerGraph:
             if not isinstance(node.operation, LocalLayer):
                 check_not_trainable(node.operation)
 
-    def run(self, inputs, visit, training, needed=None):
+    def run(self, inputs, visit, training, needed=None, arguments=None):
         """Runs the layers in order.
 
         Args:
@@ -93,6 +93,8 @@ class LayerGraph:
             needed: tuple of the numbers of the local layers that are wanted.
                 Layers on which none of them depends are not run. Defaults to
                 all.
+            arguments: dict from the name of a layer that is not local to
+                further keyword arguments of its call.
         """
         nodes, last_use = self._plan(needed)
         flat_inputs = self._model._standardize_inputs(inputs)
@@ -109,6 +111,7 @@ class LayerGraph:
             else:
                 if id(layer) in self._takes_training:
                     kwargs["training"] = training
+                kwargs.update((arguments or {}).get(layer.name, {}))
                 outputs = tree.flatten(layer(*args, **kwargs))
                 for symbol, value in zip(node.outputs, outputs):
                     tensors[id(symbol)] = value

@@ -35,19 +35,19 @@ class LocalStatistics(keras.metrics.Metric):
         if measures_intervals:
             self.interval_hits = add("interval_hits", (size, size))
 
-    def update_state(self, y, goodness, losses, penalties, training):
+    def update_state(self, y, target, goodness, losses, penalties, training):
         """Adds one batch.
 
         Args:
             y: labels, class numbers or one-hot rows.
+            target: what the goodness is held against, as `y`.
             goodness: list of `(batch, num_classes)`.
             losses: list of scalars, the layers' losses.
             penalties: list of scalars, the layers' regularizers.
             training: bool. Intervals are counted on held-out data only.
         """
-        labels = class_numbers(y)
-        wrong, example = _wrong_labels(labels, self.num_classes)
-        labels = ops.cast(labels, "int32")
+        wrong, example = _wrong_labels(class_numbers(y), self.num_classes)
+        labels = ops.cast(class_numbers(target), "int32")
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
         self.loss.assign_add(batch * ops.stack(losses))

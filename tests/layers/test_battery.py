@@ -122,7 +122,11 @@ LAYERS = {
             dropout=0.0,
             normalization="group",
             kernel_initializer=constant(0.5),
+            bias_initializer=constant(0.6),
             kernel_regularizer=keras.regularizers.L2(0.02),
+            bias_regularizer=keras.regularizers.L1(0.02),
+            kernel_constraint=keras.constraints.MaxNorm(3.0),
+            bias_constraint=keras.constraints.MaxNorm(2.0),
             temperature=1.0,
             temperature_range=(0.2, 3.0),
             assignment_initializer=constant(0.7),
@@ -132,6 +136,85 @@ LAYERS = {
         ),
         (5,),
         trainable=4,
+    ),
+    "prototype_conv2d": Case(
+        lambda: layers.PrototypeConv2D(
+            6, 3, NUM_CLASSES, embedding_size=5, padding="same"
+        ),
+        (6, 5, 2),
+        trainable=3,
+    ),
+    "prototype_conv2d_customised": Case(
+        lambda: layers.PrototypeConv2D(
+            8,
+            (3, 2),
+            NUM_CLASSES,
+            embedding_size=None,
+            embedding_kernel_size=3,
+            dropout=0.2,
+            normalization="rms",
+            use_bias=True,
+            kernel_initializer=constant(0.5),
+            kernel_regularizer=keras.regularizers.L2(0.03),
+            prototypes_per_class=2,
+            beta=4.0,
+            pooling=2,
+            prototype_initializer=constant(0.3),
+            learnable_prototypes=False,
+            epsilon=1e-4,
+        ),
+        (6, 5, 2),
+        trainable=2,
+        trains_differently=True,
+    ),
+    "prototype_dense": Case(
+        lambda: layers.PrototypeDense(6, NUM_CLASSES),
+        (5,),
+        trainable=3,
+    ),
+    "prototype_dense_customised": Case(
+        lambda: layers.PrototypeDense(
+            6,
+            NUM_CLASSES,
+            embedding_size=4,
+            embedding_initializer=constant(0.4),
+            use_bias=False,
+            dropout=0.2,
+            normalization="rms",
+            kernel_initializer=constant(0.5),
+            kernel_regularizer=keras.regularizers.L2(0.03),
+            activation="softplus",
+            prototypes_per_class=2,
+            beta=4.0,
+            prototype_initializer=constant(0.3),
+            learnable_prototypes=False,
+            epsilon=1e-4,
+        ),
+        (5,),
+        trainable=2,
+        trains_differently=True,
+    ),
+    # Its candidates stand where other layers have classes.
+    "ff_dense": Case(
+        lambda: layers.FFDense(6),
+        (NUM_CLASSES, 5),
+        trainable=2,
+    ),
+    "ff_dense_customised": Case(
+        lambda: layers.FFDense(
+            6,
+            goodness="mean",
+            threshold=0.5,
+            peer_normalization=0.03,
+            peer_momentum=0.8,
+            activation="softplus",
+            use_bias=False,
+            dropout=0.2,
+            kernel_initializer=constant(0.5),
+        ),
+        (NUM_CLASSES, 5),
+        trainable=1,
+        trains_differently=True,
     ),
     "block_dense": Case(
         lambda: layers.LocalBlock(
@@ -221,7 +304,68 @@ def _projected_flat(head, x):
     )
 
 
+def _prototypes(head, x):
+    return ref.prototype_scores(x, numpy(head.prototypes), head.beta)
+
+
+def _embedded_prototypes(head, x):
+    u = x.reshape(len(x), -1, x.shape[-1]).mean(1)
+    u = u @ numpy(head.embedding.kernel)
+    return ref.prototype_scores(u, numpy(head.prototypes), head.beta)
+
+
+def _grid_prototypes(head, x):
+    u = ref.average_pool(x, 2).reshape(len(x), -1)
+    return ref.prototype_scores(u, numpy(head.prototypes), head.beta)
+
+
 HEADS = {
+    "prototypes": Head(
+        lambda: layers.HypersphericalPrototypes(
+            NUM_CLASSES, prototype_initializer=constant(0.2)
+        ),
+        (6,),
+        _prototypes,
+        1,
+    ),
+    "prototypes_several": Head(
+        lambda: layers.HypersphericalPrototypes(
+            NUM_CLASSES,
+            prototypes_per_class=3,
+            beta=5.0,
+            prototype_initializer=constant(0.2),
+        ),
+        (6,),
+        _prototypes,
+        1,
+    ),
+    "prototypes_embedded_map": Head(
+        lambda: layers.HypersphericalPrototypes(
+            NUM_CLASSES,
+            # Linear: the mean may be taken before or after it.
+            embedding=keras.layers.Dense(
+                5,
+                use_bias=False,
+                kernel_initializer=constant(0.4),
+                dtype="float32",
+            ),
+            prototype_initializer=constant(0.2),
+        ),
+        (5, 6),
+        _embedded_prototypes,
+        2,
+    ),
+    "prototypes_grid": Head(
+        lambda: layers.HypersphericalPrototypes(
+            NUM_CLASSES,
+            prototypes_per_class=2,
+            pooling=2,
+            prototype_initializer=constant(0.2),
+        ),
+        (4, 4, 3),
+        _grid_prototypes,
+        1,
+    ),
     "groups": Head(
         lambda: layers.ChannelGroups(NUM_CLASSES),
         (4, 5, 6),
@@ -411,7 +555,12 @@ def test_customised_layers_have_no_default_left():
         ("cw_conv2d", 0),
         ("cw_conv2d_customised", 1),
         ("caw_dense", 2),
-        ("caw_dense_customised", 2),
+        ("caw_dense_customised", 3),
+        ("prototype_conv2d", 0),
+        ("prototype_conv2d_customised", 1),
+        ("prototype_dense", 0),
+        ("prototype_dense_customised", 1),
+        ("ff_dense", 0),
         ("block_dense", 0),
         ("block_projected_map", 1),
     ],
@@ -673,8 +822,10 @@ def test_head_scores_channels_first(name):
     case = HEADS[name]
     keras.config.set_image_data_format("channels_first")
     head = case.make()
-    if getattr(head, "pooling", None) == "flatten":
+    if getattr(head, "pooling", None) in ("flatten", 2):
         pytest.skip("flattening depends on the order of the axes")
+    if getattr(head, "embedding", None):
+        pytest.skip("the embedding is channels last")
     x = batch(case.input_shape, 2)
     first = np.moveaxis(x, -1, 1)
     head.build(first.shape)

@@ -113,6 +113,30 @@ def group_mean(y, num_classes):
     )
 
 
+def unit(x):
+    x = np.asarray(x, "float64")
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-6)
+
+
+def prototype_scores(u, prototypes, beta):
+    """Cosines to prototypes `(K, J, D)`; a smooth maximum over J of them."""
+    cosines = np.einsum("bd,kjd->bkj", unit(u), unit(prototypes))
+    if cosines.shape[-1] == 1:
+        return cosines[..., 0]
+    return np.log(np.exp(beta * cosines).sum(-1)) / beta
+
+
+def smooth_margin(labels, scores, margin, scale):
+    """softplus(logsumexp of the others - the right one less the margin)."""
+    scores = np.asarray(scores, "float64")
+    losses = []
+    for label, row in zip(labels, scores):
+        others = np.log(np.exp(scale * np.delete(row, label)).sum())
+        lead = others - scale * (row[label] - margin)
+        losses.append(np.log1p(np.exp(lead)))
+    return np.array(losses)
+
+
 def targets(labels, num_classes, smoothing=0.0):
     rows = np.eye(num_classes)[np.asarray(labels, int).reshape(-1)]
     return smooth(rows, smoothing)

@@ -8,43 +8,60 @@ from keras_ff.models.labels import check_label_shape
 
 
 class LocalBatch(NamedTuple):
-    """A batch and what the local layers made of it."""
+    """A batch and what the local layers made of it.
+
+    `target` is what the goodness of the layers was held against, `gradients`
+    a dict by the identity of the variable.
+    """
 
     x: Any
     y: Any
     sample_weight: Any
     training: bool
+    target: Any
     goodness: list
     losses: list
     penalties: list
-    gradients: list | None
+    gradients: dict
+    prediction: Any
 
 
 class LocalStep:
     """The part of the local step that no backend has to know."""
 
-    def _local_pass(self, x, y, sample_weight, training, differentiate=None):
+    def _local_pass(
+        self,
+        x,
+        y,
+        sample_weight,
+        training,
+        differentiate=None,
+        arguments=None,
+    ):
         """Runs all local layers on a batch, each with its own loss.
 
         Args:
             x, y, sample_weight: the batch.
             training: bool.
-            differentiate: the backend's function `(layer, objective, scale)
-                -> (outputs, gradients)`; `objective()` gives the layer's loss
-                and its outputs. `None` if no gradients are wanted.
+            differentiate: the backend's function `(layer, objective, scale,
+                after) -> (outputs, gradients)`; `objective()` gives the
+                layer's loss and its outputs, and waits for the tensors
+                `after`. `None` if no gradients are wanted.
+            arguments: see `LayerGraph.run`.
 
         Returns:
             A `LocalBatch`.
         """
-        if y is None:
-            raise ValueError("Labels are needed. Received: y=None")
-        check_label_shape(y.shape, self.num_classes)
+        self._check_batch(y)
         records = {}
         gradients = {}
+        found = []
         if differentiate is not None:
             scale = self.optimizer.scale_loss(ops.ones(()))
 
         def visit(index, layer, args, kwargs):
+            nonlocal found
+
             def objective():
                 features, goodness = layer(*args, training=training, **kwargs)
                 loss = self.loss(y, goodness, sample_weight=sample_weight)
@@ -56,7 +73,7 @@ class LocalStep:
             if differentiate is None or not layer.trainable_variables:
                 _, outputs = objective()
             else:
-                outputs, found = differentiate(layer, objective, scale)
+                outputs, found = differentiate(layer, objective, scale, found)
                 outputs = self._check_gradients(outputs, found)
                 found = self._clip(found, scale)
                 for variable, gradient in zip(layer.trainable_variables, found):
@@ -64,22 +81,31 @@ class LocalStep:
             features, *records[index] = outputs
             return features
 
-        self._graph.run(x, visit, training)
+        self._graph.run(x, visit, training, arguments=arguments)
         goodness, losses, penalties = zip(
             *(records[i] for i in range(len(records)))
         )
+        y = ops.convert_to_tensor(y)
         return LocalBatch(
             x=x,
-            y=ops.convert_to_tensor(y),
+            y=y,
             sample_weight=sample_weight,
             training=training,
+            target=y,
             goodness=list(goodness),
             losses=[self._unscale(loss) for loss in losses],
             penalties=[self._unscale(penalty) for penalty in penalties],
-            gradients=[gradients[id(v)] for v in self.trainable_variables]
-            if training
-            else None,
+            gradients=gradients,
+            prediction=self._readout.combine(enumerate(goodness)),
         )
+
+    def _check_batch(self, y):
+        if y is None:
+            raise ValueError("Labels are needed. Received: y=None")
+        check_label_shape(y.shape, self.num_classes)
+
+    def _in_order(self, gradients):
+        return [gradients[id(v)] for v in self.trainable_variables]
 
     def _check_gradients(self, outputs, gradients):
         """Gives a layer whose gradients are not finite the loss NaN.
@@ -121,12 +147,12 @@ class LocalStep:
         )
         self._statistics.update_state(
             batch.y,
+            batch.target,
             batch.goodness,
             batch.losses,
             batch.penalties,
             batch.training,
         )
-        prediction = self._readout.combine(enumerate(batch.goodness))
         return self.compute_metrics(
-            batch.x, batch.y, prediction, batch.sample_weight
+            batch.x, batch.y, batch.prediction, batch.sample_weight
         )

@@ -17,7 +17,8 @@ class LocalTrainer(LocalStep):
         logs = self._log_batch(batch)
 
         def apply():
-            self.optimizer.apply(batch.gradients, self.trainable_variables)
+            gradients = self._in_order(batch.gradients)
+            self.optimizer.apply(gradients, self.trainable_variables)
             return True
 
         def undo():
@@ -36,22 +37,19 @@ class LocalTrainer(LocalStep):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return self._log_batch(self._local_pass(x, y, sample_weight, False))
 
-    def _differentiate(self, layer, objective, scale):
+    def _differentiate(self, layer, objective, scale, after):
         variables = [v.value for v in layer.trainable_variables]
-        with tf.GradientTape() as tape:
-            loss, (features, *outputs) = objective()
+        # Without the wait the graph runs all forward passes first, or draws
+        # all dropout masks, and keeps every activation.
+        with tf.control_dependencies(after), tf.GradientTape() as tape:
+            loss, outputs = objective()
             scaled_loss = loss * scale
         gradients = tape.gradient(
             scaled_loss,
             variables,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        gradients = [tf.convert_to_tensor(g) for g in gradients]
-        # Without this the graph runs all forward passes first and keeps
-        # every activation.
-        with tf.control_dependencies(gradients):
-            features = tf.identity(features)
-        return (features, *outputs), gradients
+        return outputs, [tf.convert_to_tensor(g) for g in gradients]
 
     def _unscale(self, loss):
         # Keras divides losses by the replicas, over which it sums gradients.

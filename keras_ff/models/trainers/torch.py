@@ -18,7 +18,8 @@ class LocalTrainer(LocalStep):
             )
             logs = self._log_batch(batch)
             if self._statistics.is_sound():
-                self.optimizer.apply(batch.gradients, self.trainable_variables)
+                gradients = self._in_order(batch.gradients)
+                self.optimizer.apply(gradients, self.trainable_variables)
             else:
                 for variable, value in zip(others, before):
                     variable.assign(value)
@@ -29,7 +30,7 @@ class LocalTrainer(LocalStep):
         with torch.no_grad():
             return self._log_batch(self._local_pass(x, y, sample_weight, False))
 
-    def _differentiate(self, layer, objective, scale):
+    def _differentiate(self, layer, objective, scale, after):
         variables = [v.value for v in layer.trainable_variables]
         with torch.enable_grad():
             loss, outputs = objective()

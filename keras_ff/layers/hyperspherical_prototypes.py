@@ -1,0 +1,247 @@
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ff.layers.pooled_head import PooledHead
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class HypersphericalPrototypes(PooledHead):
+    """Goodness by the angle to unit-norm prototypes of the classes.
+
+    The head of HFF. The activation is embedded and put on the unit sphere;
+    the score of a class is the cosine to its prototype, or a smooth maximum
+    of the cosines to its several prototypes:
+
+    ```
+    z = u / max(|u|, epsilon),  u = pool(embedding(activation))
+    score_k = logsumexp_j(beta * z . p_kj / |p_kj|) / beta
+    ```
+
+    in float32. The scores are bounded: train them with
+    `keras_ff.losses.SmoothMarginLoss`, which scales them. `head.prototypes`
+    holds `p`, of shape `(num_classes, prototypes_per_class, dimensions)`.
+
+    Args:
+        num_classes: int, at least 2.
+        prototypes_per_class: int, at least 1. Defaults to `1`.
+        beta: positive float, the sharpness of the smooth maximum. It changes
+            nothing with one prototype per class. Defaults to `10.0`.
+        embedding: a Keras layer from the activation to what is compared with
+            the prototypes, trained with the head, or `None`. HFF's auxiliary
+            convolution. Defaults to `None`.
+        pooling: how a map becomes a vector: `"average"`, `"flatten"`, or an
+            int `n`, a grid of `n` by `n` averages. Defaults to `"average"`.
+        prototype_initializer: initializer of the prototypes, for instance
+            `"random_normal"` (uniform on the sphere), `"orthogonal"` or
+            `keras_ff.initializers.MaximallySeparated()`. To start from class
+            means, see `adapt` and `keras_ff.models.adapt_prototypes`.
+            Defaults to `"random_normal"`.
+        learnable_prototypes: bool. Defaults to `True`.
+        epsilon: float, the least norm that is divided by. Defaults to `1e-6`.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            Keras's setting.
+        **kwargs: base layer keyword arguments (`name`, `dtype`).
+
+    Input shape:
+        `(batch, ..., channels)`, any number of spatial axes.
+
+    Output shape:
+        `(batch, num_classes)`, float32, within `[-1, 1]` for one prototype
+        per class.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    ```python
+    block = keras_ff.layers.LocalBlock(
+        keras.layers.Dense(256, activation="relu"),
+        goodness=keras_ff.layers.HypersphericalPrototypes(10),
+        normalization="layer",
+    )
+    ```
+
+    Reference:
+
+    - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        prototypes_per_class=1,
+        beta=10.0,
+        embedding=None,
+        pooling="average",
+        prototype_initializer="random_normal",
+        learnable_prototypes=True,
+        epsilon=1e-6,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(num_classes, pooling, data_format, **kwargs)
+        if not (
+            isinstance(prototypes_per_class, numbers.Integral)
+            and prototypes_per_class >= 1
+        ):
+            raise ValueError(
+                "`prototypes_per_class` must be an integer of at least 1. "
+                f"Received: prototypes_per_class={prototypes_per_class!r}"
+            )
+        for name, value in (("beta", beta), ("epsilon", epsilon)):
+            if not 0 < value < float("inf"):
+                raise ValueError(
+                    f"`{name}` must be positive and finite. "
+                    f"Received: {name}={value}"
+                )
+        if embedding is not None and not isinstance(embedding, keras.Layer):
+            raise TypeError(
+                "`embedding` must be a Keras layer or None. Received: "
+                f"embedding={embedding!r} of type {type(embedding).__name__}"
+            )
+        self.prototypes_per_class = int(prototypes_per_class)
+        self.beta = beta
+        self.embedding = embedding
+        self.prototype_initializer = keras.initializers.get(
+            prototype_initializer
+        )
+        self.learnable_prototypes = learnable_prototypes
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        shape = tuple(input_shape)
+        if self.embedding is not None:
+            if not self.embedding.built:
+                self.embedding.build(shape)
+            shape = self.embedding.compute_output_shape(shape)
+        self.prototypes = self.add_weight(
+            name="prototypes",
+            shape=(
+                self.num_classes,
+                self.prototypes_per_class,
+                self.pooled_shape(shape)[1],
+            ),
+            initializer=self.prototype_initializer,
+            trainable=self.learnable_prototypes,
+            dtype="float32",
+            autocast=False,
+        )
+
+    def embed(self, activation):
+        """Puts an activation on the unit sphere.
+
+        Returns:
+            Float32 tensor of shape `(batch, dimensions)`, of norm 1 (or 0
+            where the activation is 0).
+        """
+        if self.embedding is not None:
+            activation = self.embedding(activation)
+        return self._normalize(self.pool(activation))
+
+    def unit_prototypes(self):
+        """The prototypes on the unit sphere.
+
+        Returns:
+            Float32 tensor of shape `(num_classes, prototypes_per_class,
+            dimensions)`.
+        """
+        return self._normalize(ops.convert_to_tensor(self.prototypes))
+
+    def cosines(self, activation):
+        """The cosines of an activation to all prototypes.
+
+        Returns:
+            Float32 tensor of shape `(batch, num_classes,
+            prototypes_per_class)`.
+        """
+        flat = ops.reshape(
+            self.unit_prototypes(), (-1, self.prototypes.shape[-1])
+        )
+        cosines = ops.matmul(self.embed(activation), ops.transpose(flat))
+        return ops.reshape(
+            cosines, (-1, self.num_classes, self.prototypes_per_class)
+        )
+
+    def call(self, inputs):
+        cosines = self.cosines(inputs)
+        if self.prototypes_per_class == 1:
+            return ops.squeeze(cosines, axis=-1)
+        return ops.logsumexp(self.beta * cosines, axis=-1) / self.beta
+
+    def adapt(self, activation, labels, rounds=10):
+        """Moves the prototypes to the mean directions of their classes.
+
+        With several prototypes a class, its embeddings are clustered by
+        cosine (spherical k-means). A class without samples keeps its
+        prototypes, as does one whose embeddings are all zero.
+
+        Args:
+            activation: what the head is called with.
+            labels: class numbers, of shape `(batch,)`.
+            rounds: int, rounds of clustering.
+        """
+        embedded = ops.convert_to_numpy(self.embed(activation))
+        labels = np.asarray(labels).reshape(-1)
+        if len(labels) != len(embedded):
+            raise ValueError(
+                "There must be one label a sample. Received: "
+                f"{len(embedded)} samples, {len(labels)} labels"
+            )
+        prototypes = np.array(ops.convert_to_numpy(self.prototypes))
+        for k in range(self.num_classes):
+            of_class = embedded[labels == k]
+            of_class = of_class[np.any(of_class != 0, axis=-1)]
+            if len(of_class):
+                prototypes[k] = _mean_directions(
+                    of_class, prototypes[k], rounds
+                )
+        self.prototypes.assign(prototypes)
+
+    def _normalize(self, x):
+        # The square is bounded, not the norm: its root has no gradient at 0.
+        square = ops.sum(ops.square(x), axis=-1, keepdims=True)
+        return x * ops.rsqrt(ops.maximum(square, self.epsilon**2))
+
+    def get_config(self):
+        config = super().get_config()
+        embedding = self.embedding
+        config.update(
+            prototypes_per_class=self.prototypes_per_class,
+            beta=self.beta,
+            embedding=embedding
+            and keras.saving.serialize_keras_object(embedding),
+            prototype_initializer=keras.initializers.serialize(
+                self.prototype_initializer
+            ),
+            learnable_prototypes=self.learnable_prototypes,
+            epsilon=self.epsilon,
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["embedding"] = keras.saving.deserialize_keras_object(
+            config["embedding"]
+        )
+        return cls(**config)
+
+
+def _mean_directions(samples, prototypes, rounds):
+    """Unit-norm centres of unit-norm samples, one a row of `prototypes`."""
+    number = len(prototypes)
+    # The first samples in turn: as even a start as any.
+    groups = np.arange(len(samples)) % number
+    centres = prototypes / np.linalg.norm(prototypes, axis=-1, keepdims=True)
+    for _ in range(rounds if number > 1 else 1):
+        for j in range(number):
+            total = samples[groups == j].sum(axis=0)
+            norm = np.linalg.norm(total)
+            if norm > 0:
+                centres[j] = total / norm
+        groups = np.argmax(samples @ centres.T, axis=-1)
+    return centres

@@ -1,0 +1,73 @@
+import keras
+from keras import ops
+
+from keras_ff.layers.goodness_head import GoodnessHead
+
+
+class PooledHead(GoodnessHead):
+    """Base class of the heads that turn a map into a vector first.
+
+    Args:
+        num_classes: int, at least 2.
+        pooling: how a map becomes a vector: `"average"` (over all positions),
+            `"flatten"` (every position counts by itself), or an int `n`
+            (averages over a grid of `n` by `n` cells, then as `"flatten"`).
+            Nothing is pooled where there is no map.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            Keras's setting.
+        **kwargs: base layer keyword arguments (`name`, `dtype`).
+    """
+
+    def __init__(self, num_classes, pooling, data_format=None, **kwargs):
+        super().__init__(num_classes, data_format, **kwargs)
+        self._grid = None
+        if isinstance(pooling, int) and pooling > 0:
+            self._grid = keras.layers.AdaptiveAveragePooling2D(
+                pooling, data_format=self.data_format, dtype="float32"
+            )
+        elif pooling not in ("average", "flatten"):
+            raise ValueError(
+                "`pooling` must be 'average', 'flatten' or a positive integer "
+                f"(cells along a side). Received: pooling={pooling!r}"
+            )
+        self.pooling = pooling
+
+    def pool(self, activation):
+        """The activation as float32 vectors, `(batch, features)`."""
+        x = ops.cast(activation, "float32")
+        axes = self.spatial_axes(x.shape)
+        if not axes:
+            return x
+        if self.pooling == "average":
+            return ops.mean(x, axis=axes)
+        size = self.pooled_shape(x.shape)[1]
+        if self._grid is not None:
+            x = self._grid(x)
+        return ops.reshape(x, (-1, size))
+
+    def pooled_shape(self, shape):
+        """The shape of the vectors of an activation of this shape."""
+        axes = self.spatial_axes(shape)
+        if self.pooling == "average" or not axes:
+            return (shape[0], self.num_channels(shape))
+        if self._grid is not None:
+            if len(axes) != 2:
+                raise ValueError(
+                    "A grid needs a map with two axes. Received: pooling="
+                    f"{self.pooling} and an activation of shape {tuple(shape)}"
+                )
+            return (shape[0], self.pooling**2 * self.num_channels(shape))
+        size = self.num_channels(shape)
+        for axis in axes:
+            if shape[axis] is None:
+                raise ValueError(
+                    "pooling='flatten' needs maps of known size. Received: "
+                    f"an activation of shape {tuple(shape)}"
+                )
+            size *= shape[axis]
+        return (shape[0], size)
+
+    def get_config(self):
+        config = super().get_config()
+        config["pooling"] = self.pooling
+        return config

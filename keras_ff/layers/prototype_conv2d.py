@@ -1,0 +1,119 @@
+import keras
+
+from keras_ff.layers.local_conv2d import LocalConv2D
+from keras_ff.layers.prototype_layer import PrototypeLayer
+from keras_ff.layers.prototype_layer import prototype_head
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class PrototypeConv2D(PrototypeLayer, LocalConv2D):
+    """HFF: a local convolution that classifies on a hypersphere.
+
+    ```
+    y = dropout(relu(conv(stop_gradient(x))))
+    goodness_k = cos(pool(embedding(y)), prototype_k)
+    features = normalization(y)
+    ```
+
+    The embedding is HFF's auxiliary convolution, learned with the layer and
+    not handed on. `layer.kernel` and `layer.prototypes`, of shape
+    `(num_classes, prototypes_per_class, dimensions)`, can be read and set.
+    Train it with `keras_ff.losses.SmoothMarginLoss`.
+
+    Args:
+        filters: int, the number of channels.
+        kernel_size: int or pair of ints.
+        num_classes: int, at least 2. It need not divide `filters`.
+        embedding_size: int, the channels of the auxiliary convolution;
+            `None` compares the activation itself with the prototypes.
+            Defaults to `128`.
+        embedding_kernel_size: int or pair of ints, its window. Defaults to
+            `1`.
+        embedding_initializer: initializer of its kernel. Defaults to
+            `"glorot_uniform"`.
+        pooling: `"average"`, `"flatten"`, or an int `n`, a grid of `n` by `n`
+            averages of the embedding. Defaults to `"average"`.
+        dropout: float in `[0, 1)`, element-wise. Defaults to `0.0`.
+        normalization: `"instance"`, `"group"`, `"layer"`, `"rms"` or `None`.
+            Defaults to `"instance"`.
+        kernel_initializer: defaults to `"he_normal"`.
+        prototypes_per_class, beta, prototype_initializer,
+            learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
+        **kwargs: the other arguments of `keras.layers.Conv2D` (`use_bias`
+            defaults to `False`) and of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: image tensor.
+        training: bool, whether dropout is active.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        A pair `(features, goodness)`: `(batch, new_height, new_width,
+        filters)`, and `(batch, num_classes)` in float32.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    ```python
+    layer = keras_ff.layers.PrototypeConv2D(
+        64, 3, num_classes=10, padding="same", prototypes_per_class=2
+    )
+    features, goodness = layer(images)
+    ```
+
+    Reference:
+
+    - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        num_classes,
+        embedding_size=128,
+        embedding_kernel_size=1,
+        embedding_initializer="glorot_uniform",
+        dropout=0.0,
+        normalization="instance",
+        kernel_initializer="he_normal",
+        **kwargs,
+    ):
+        data_format = kwargs.get("data_format")
+        embedding = None
+        if embedding_size is not None:
+            embedding = keras.layers.Conv2D(
+                embedding_size,
+                embedding_kernel_size,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=embedding_initializer,
+                data_format=data_format,
+                dtype=kwargs.get("dtype"),
+                name="embedding",
+            )
+        super().__init__(
+            filters,
+            kernel_size,
+            goodness=prototype_head(
+                num_classes, kwargs, embedding, data_format
+            ),
+            dropout=dropout,
+            normalization=normalization,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
+        self.embedding_size = embedding_size
+        self.embedding_initializer = keras.initializers.get(
+            embedding_initializer
+        )
+        self.embedding_kernel_size = embedding_kernel_size
+
+    def get_config(self):
+        config = super().get_config()
+        config["embedding_kernel_size"] = self.embedding_kernel_size
+        return config

@@ -1,0 +1,99 @@
+import keras
+
+from keras_ff.layers.local_dense import LocalDense
+from keras_ff.layers.prototype_layer import PrototypeLayer
+from keras_ff.layers.prototype_layer import prototype_head
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class PrototypeDense(PrototypeLayer, LocalDense):
+    """HFF: a local dense layer that classifies on a hypersphere.
+
+    ```
+    y = dropout(relu(stop_gradient(x) @ kernel + bias))
+    goodness_k = cos(embedding(y), prototype_k)
+    features = normalization(y)
+    ```
+
+    `layer.kernel` and `layer.prototypes`, of shape `(num_classes,
+    prototypes_per_class, dimensions)`, can be read and set. Train it with
+    `keras_ff.losses.SmoothMarginLoss`.
+
+    Args:
+        units: int, the number of units.
+        num_classes: int, at least 2.
+        embedding_size: int, the dimensions of the sphere, reached by a
+            learned linear map of the activation; `None` compares the
+            activation itself with the prototypes. Defaults to `None`.
+        embedding_initializer: initializer of that map. Defaults to
+            `"glorot_uniform"`.
+        use_bias: bool. Defaults to `True`.
+        dropout: float in `[0, 1)`. Defaults to `0.0`.
+        normalization: `"group"`, `"layer"`, `"rms"` or `None`. Defaults to
+            `"layer"`.
+        kernel_initializer: defaults to `"he_normal"`.
+        prototypes_per_class, beta, prototype_initializer,
+            learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
+        **kwargs: the other arguments of `keras.layers.Dense` and of
+            `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: tensor of shape `(batch, features)`.
+        training: bool, whether dropout is active.
+
+    Input shape:
+        `(batch, features)`.
+
+    Output shape:
+        A pair `(features, goodness)`: `(batch, units)`, and
+        `(batch, num_classes)` in float32.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    ```python
+    layer = keras_ff.layers.PrototypeDense(1000, num_classes=10)
+    features, goodness = layer(x)
+    ```
+
+    Reference:
+
+    - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
+    """
+
+    def __init__(
+        self,
+        units,
+        num_classes,
+        embedding_size=None,
+        embedding_initializer="glorot_uniform",
+        use_bias=True,
+        dropout=0.0,
+        normalization="layer",
+        kernel_initializer="he_normal",
+        **kwargs,
+    ):
+        embedding = None
+        if embedding_size is not None:
+            embedding = keras.layers.Dense(
+                embedding_size,
+                use_bias=False,
+                kernel_initializer=embedding_initializer,
+                dtype=kwargs.get("dtype"),
+                name="embedding",
+            )
+        super().__init__(
+            units,
+            goodness=prototype_head(num_classes, kwargs, embedding),
+            use_bias=use_bias,
+            dropout=dropout,
+            normalization=normalization,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
+        self.embedding_size = embedding_size
+        self.embedding_initializer = keras.initializers.get(
+            embedding_initializer
+        )

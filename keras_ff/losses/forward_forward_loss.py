@@ -1,0 +1,53 @@
+import keras
+from keras import ops
+
+from keras_ff.losses.class_rows import class_rows
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class ForwardForwardLoss(keras.losses.Loss):
+    """Logistic loss that tells positive from negative data by goodness.
+
+    ```
+    softplus(-g_y) + mean_{k != y} softplus(g_k)
+    ```
+
+    with `g` the goodness above its threshold (see `keras_ff.layers.FFDense`)
+    of candidate labels, one of which is right.
+
+    Args:
+        reduction: as in `keras.losses.Loss`. Defaults to
+            `"sum_over_batch_size"`.
+        name: string, the loss's name.
+        dtype: the dtype of the computation. Defaults to float32.
+
+    Call arguments:
+        y_true: the number of the right candidate, of shape `(batch,)` or
+            `(batch, 1)`, or one-hot rows of shape `(batch, candidates)`.
+        y_pred: goodness of shape `(batch, candidates)`.
+
+    Example:
+
+    ```python
+    model.compile(optimizer="adam", loss=keras_ff.losses.ForwardForwardLoss())
+    ```
+
+    Reference:
+
+    - [Hinton, 2022](https://arxiv.org/abs/2212.13345), equation 1
+    """
+
+    def __init__(
+        self,
+        reduction="sum_over_batch_size",
+        name="forward_forward_loss",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        y_pred = ops.convert_to_tensor(y_pred)
+        right = class_rows(y_true, y_pred)
+        wrong = (1.0 - right) / (y_pred.shape[-1] - 1)
+        losses = right * ops.softplus(-y_pred) + wrong * ops.softplus(y_pred)
+        return ops.sum(losses, axis=-1)

@@ -1,0 +1,68 @@
+import keras
+from keras import ops
+
+from keras_ff.losses.class_rows import class_rows
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class SymBaLoss(keras.losses.Loss):
+    """SymBa's symmetric loss of positive against negative goodness.
+
+    ```
+    mean_{k != y} softplus(-alpha * (g_y - g_k))
+    ```
+
+    The threshold of `keras_ff.losses.ForwardForwardLoss` cancels out.
+
+    Args:
+        alpha: positive float, the steepness. SymBa's goodness is a mean of
+            squares. Defaults to `4.0`, as published.
+        reduction: as in `keras.losses.Loss`. Defaults to
+            `"sum_over_batch_size"`.
+        name: string, the loss's name.
+        dtype: the dtype of the computation. Defaults to float32.
+
+    Call arguments:
+        y_true: the number of the right candidate, of shape `(batch,)` or
+            `(batch, 1)`, or one-hot rows of shape `(batch, candidates)`.
+        y_pred: goodness of shape `(batch, candidates)`.
+
+    Raises:
+        ValueError: if `alpha` is not positive.
+
+    Example:
+
+    ```python
+    model.compile(optimizer="adam", loss=keras_ff.losses.SymBaLoss())
+    ```
+
+    Reference:
+
+    - [Lee and Song, 2023](https://arxiv.org/abs/2303.08418)
+    """
+
+    def __init__(
+        self,
+        alpha=4.0,
+        reduction="sum_over_batch_size",
+        name="symba_loss",
+        dtype=None,
+    ):
+        if not 0.0 < alpha < float("inf"):
+            raise ValueError(
+                f"`alpha` must be positive and finite. Received: alpha={alpha}"
+            )
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.alpha = alpha
+
+    def call(self, y_true, y_pred):
+        y_pred = ops.convert_to_tensor(y_pred)
+        right = class_rows(y_true, y_pred)
+        lead = ops.sum(right * y_pred, axis=-1, keepdims=True) - y_pred
+        losses = (1.0 - right) * ops.softplus(-self.alpha * lead)
+        return ops.sum(losses, axis=-1) / (y_pred.shape[-1] - 1)
+
+    def get_config(self):
+        config = super().get_config()
+        config["alpha"] = self.alpha
+        return config

@@ -1,0 +1,50 @@
+import numpy as np
+from keras import ops
+
+from keras_ff.layers import HypersphericalPrototypes
+from keras_ff.models.labels import check_labels
+
+
+def adapt_prototypes(model, x, y):
+    """Starts a model's prototypes at the class means of some data.
+
+    Every `keras_ff.layers.HypersphericalPrototypes` head of the model gets
+    the mean directions of the embeddings of each class (with several
+    prototypes a class, the centres of its clusters). One forward pass; to be
+    done before training. Classes that do not occur keep their prototypes.
+
+    Args:
+        model: a `ForwardOnlyModel`.
+        x: one batch of inputs.
+        y: its labels, class numbers or one-hot rows.
+
+    Raises:
+        ValueError: if no layer of the model has prototypes, or the labels do
+            not fit the model.
+
+    Example:
+
+    ```python
+    keras_ff.models.adapt_prototypes(model, x_train[:1000], y_train[:1000])
+    model.fit(x_train, y_train, epochs=5)
+    ```
+    """
+    check_labels(y, model.num_classes)
+    y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
+    if y.ndim == 2 and y.shape[1] != 1:
+        y = np.argmax(y, axis=1)
+    heads = 0
+
+    def visit(index, layer, args, kwargs):
+        nonlocal heads
+        if isinstance(layer.goodness, HypersphericalPrototypes):
+            heads += 1
+            layer.goodness.adapt(layer.activate(*args), y)
+        return layer(*args, training=False, **kwargs)[0]
+
+    model._graph.run(ops.convert_to_tensor(x), visit, False)
+    if not heads:
+        raise ValueError(
+            "No local layer of the model has HypersphericalPrototypes. "
+            f"Received: {[type(x).__name__ for x in model.local_layers]}"
+        )

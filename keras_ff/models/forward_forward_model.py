@@ -1,0 +1,204 @@
+import keras
+from keras import ops
+
+from keras_ff.contributions import SkipFirst
+from keras_ff.layers import FFDense
+from keras_ff.layers import LabelOverlay
+from keras_ff.layers.normalization import RMSFeatures
+from keras_ff.losses import ForwardForwardLoss
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.models.forward_forward_readout import ForwardForwardReadout
+from keras_ff.models.forward_forward_readout import check_inference
+from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.models.local_statistics import class_numbers
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class ForwardForwardModel(ForwardOnlyModel):
+    """Hinton's original Forward-Forward algorithm.
+
+    A label is laid over the first features of an input. Every layer learns
+    to have a high goodness, the sum of its squared activities, for inputs
+    with the right label (positive data) and a low one for inputs with a wrong
+    label (negative data); both passes are one batch. There are two ways to
+    predict:
+
+    - `inference="goodness"`: one pass for every class, all in one batch; a
+      class's score is the goodness, summed over all layers but the first;
+    - `inference="readout"`: one pass with the neutral label (`1 / num_classes`
+      for every class) and a softmax layer on the features of all layers but
+      the first. It is trained alongside, and its pass also proposes the hard
+      negative labels. Faster, and less accurate.
+
+    It is a `ForwardOnlyModel`: `fit`, `evaluate`, `predict`, `goodness`,
+    `save`, contributions and callbacks work as there. While training, the
+    logged `accuracy` is that of the read-out, and `loss` that of the drawn
+    negatives; `evaluate` has the accuracy of `inference` and the mean loss
+    over all wrong labels.
+
+    Args:
+        layers: list of `keras.Input` and `FFDense` layers. Inputs of several
+            axes are flattened.
+        num_classes: int, at least 2.
+        negatives: `"hard"` (wrong labels drawn by the read-out's
+            probabilities) or `"uniform"`. Never the right label. Defaults to
+            `"hard"`.
+        inference: `"goodness"` or `"readout"`; `model.inference` can be set.
+            Defaults to `"goodness"`.
+        label_scale: float, the value that stands for the label in the input.
+            Defaults to `1.0`.
+        contribution: a `keras_ff.contributions.Contribution`. `None` means
+            `SkipFirst()`.
+        layer_clipnorm, layer_metrics, name: as in `ForwardOnlyModel`. The
+            accuracy of a layer in training is the share of pairs that it
+            tells apart.
+
+    Raises:
+        ValueError: if an argument is out of range, or the input has no more
+            features than there are classes.
+        TypeError: if a layer is not an `FFDense`.
+
+    Example:
+
+    ```python
+    model = keras_ff.models.ForwardForwardModel(
+        [
+            keras.Input((28, 28, 1)),
+            keras_ff.layers.FFDense(500),
+            keras_ff.layers.FFDense(500),
+        ],
+        num_classes=10,
+    )
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.fit(x_train, y_train, epochs=5)
+    model.predict(x_test)  # (samples, 10): goodness of every label
+    ```
+
+    Reference:
+
+    - [Hinton, 2022](https://arxiv.org/abs/2212.13345), section 3
+    """
+
+    _options = (*ForwardOnlyModel._options, "negatives", "inference")
+    _readout_class = ForwardForwardReadout
+    _default_loss = ForwardForwardLoss
+
+    @classmethod
+    def _connect(cls, args, kwargs, options):
+        args = list(args)
+        if "outputs" not in kwargs and len(args) + ("layers" in kwargs) == 1:
+            layers = args.pop() if args else kwargs.pop("layers")
+            args = [_with_overlay(layers, kwargs)]
+            units = [layer.dense.units for layer in layers[1:]]
+            options["units"] = sum(units[1:] or units)
+            options.setdefault("contribution", SkipFirst())
+        return super()._connect(args, kwargs, options)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        (self._overlay,) = [
+            layer for layer in self.layers if isinstance(layer, LabelOverlay)
+        ]
+        self._readout_loss = LocalCrossentropy()
+
+    @property
+    def inference(self):
+        """How `predict` and `evaluate` predict."""
+        return self._readout.inference
+
+    @inference.setter
+    def inference(self, value):
+        self._readout.inference = check_inference(value)
+        # They were traced with the other way.
+        self.predict_function = None
+        self.test_function = None
+
+    def call(self, inputs, training=None, mask=None):
+        if self.inference == "readout":
+            return self._readout.classifier(self._neutral_features(inputs))
+        return super().call(inputs, training=training, mask=mask)
+
+    def _neutral_features(self, inputs):
+        """The features that the read-out sees, `(batch, units)`."""
+        found = {}
+
+        def visit(index, layer, args, kwargs):
+            features, _ = layer(*args, training=False, **kwargs)
+            found[index] = ops.cast(features[:, 0], "float32")
+            return features
+
+        neutral = ops.full((1, 1, self.num_classes), 1.0 / self.num_classes)
+        self._run_with_labels(inputs, visit, neutral)
+        features = [found[i] for i in range(len(found))]
+        return ops.concatenate(features[1:] or features, axis=-1)
+
+    def _run_with_labels(self, inputs, visit, labels):
+        self._graph.run(
+            inputs, visit, False, arguments=self._candidates(labels)
+        )
+
+    def _candidates(self, labels):
+        return {self._overlay.name: {"labels": labels}}
+
+    def _local_pass(self, x, y, sample_weight, training, differentiate=None):
+        if not training:
+            batch = super()._local_pass(x, y, sample_weight, False)
+            if self.inference == "readout":
+                batch = batch._replace(prediction=self(x, training=False))
+            return batch
+        self._check_batch(y)
+        features = ops.stop_gradient(self._neutral_features(x))
+        classifier = self._readout.classifier
+
+        def objective():
+            logits = classifier(features)
+            loss = self._readout_loss(y, logits, sample_weight=sample_weight)
+            return loss, logits
+
+        scale = self.optimizer.scale_loss(ops.ones(()))
+        logits, gradients = differentiate(classifier, objective, scale, [])
+        labels = class_numbers(y)
+        right = ops.clip(ops.cast(labels, "int32"), 0, self.num_classes - 1)
+        wrong = ops.cast(self._readout.draw_negatives(y, logits), "int32")
+        # The right label comes first, whatever it is.
+        target = ops.zeros_like(right)
+        batch = super()._local_pass(
+            x,
+            target,
+            sample_weight,
+            True,
+            differentiate,
+            self._candidates(ops.stack([right, wrong], axis=1)),
+        )
+        pairs = zip(classifier.trainable_variables, gradients)
+        batch.gradients.update((id(v), g) for v, g in pairs)
+        return batch._replace(y=ops.convert_to_tensor(y), prediction=logits)
+
+
+def _with_overlay(layers, kwargs):
+    """The layers with the label overlay before the first."""
+    if not isinstance(layers, (list, tuple)) or len(layers) < 2:
+        raise TypeError(
+            "`layers` must be a list of keras.Input(shape) and FFDense "
+            f"layers. Received: {layers!r}"
+        )
+    if "num_classes" not in kwargs:
+        raise TypeError("A ForwardForwardModel needs `num_classes`.")
+    first, *rest = layers
+    for layer in rest:
+        if not isinstance(layer, FFDense):
+            raise TypeError(
+                "A ForwardForwardModel is made of FFDense layers. Received: "
+                f"{layer!r} of type {type(layer).__name__}"
+            )
+    return [
+        first,
+        keras.layers.Flatten(name="flatten"),
+        LabelOverlay(
+            kwargs.pop("num_classes"),
+            kwargs.pop("label_scale", 1.0),
+            name="label_overlay",
+        ),
+        RMSFeatures(axis=-1, name="input_normalization"),
+        *rest,
+    ]
