@@ -17,11 +17,7 @@ ARCHITECTURES = ("tiny_cnn", "vgg14", "resnet17")
 
 def main():
     flags = common.parser(__doc__.splitlines()[0], ARCHITECTURES)
-    flags.add_argument(
-        "--contribution",
-        choices=("loss_aware", "uniform", "interval", "last"),
-        default="loss_aware",
-    )
+    common.add_contribution(flags, "loss_aware")
     flags = flags.parse_args()
     large = flags.architecture == "resnet17"
     grey = flags.dataset in ("mnist", "fashion_mnist")
@@ -34,7 +30,7 @@ def main():
             info.num_classes,
             width_multiplier=flags.width_multiplier,
             model_options=dict(
-                contribution=contribution(flags.contribution),
+                contribution=common.contribution(flags),
                 layer_clipnorm=1.0,
                 layer_metrics=True,
             ),
@@ -46,21 +42,13 @@ def main():
         return model
 
     common.run(
+        "CAW-Conv",
         flags,
         build,
         learning_rate=0.08 if large else 0.03,
         final_learning_rate=0.006 if large else 0.003,
         image_size=image_size,
     )
-
-
-def contribution(name):
-    return {
-        "loss_aware": keras_ff.contributions.LossAware,
-        "uniform": keras_ff.contributions.Uniform,
-        "interval": keras_ff.contributions.Interval,
-        "last": keras_ff.contributions.Last,
-    }[name]()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,13 @@ import keras
 
 import keras_ff
 
+CONTRIBUTIONS = {
+    "interval": keras_ff.contributions.Interval,
+    "last": keras_ff.contributions.Last,
+    "loss_aware": keras_ff.contributions.LossAware,
+    "skip_first": keras_ff.contributions.SkipFirst,
+    "uniform": keras_ff.contributions.Uniform,
+}
 DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
 
 
@@ -48,15 +55,35 @@ def parser(description, architectures):
     return flags
 
 
-def run(flags, build, learning_rate, final_learning_rate, image_size=None):
+def add_contribution(flags, default):
+    flags.add_argument(
+        "--contribution", choices=sorted(CONTRIBUTIONS), default=default
+    )
+
+
+def contribution(flags):
+    return CONTRIBUTIONS[flags.contribution]()
+
+
+def run(
+    title,
+    flags,
+    build,
+    learning_rate,
+    final_learning_rate,
+    image_size=None,
+    prepare=None,
+):
     """Trains, or goes on training, and writes the results.
 
     Args:
+        title: string, the name of the method in pictures.
         flags: the parsed flags.
         build: function `DatasetInfo -> compiled model`.
         learning_rate, final_learning_rate: ends of a cosine over the epochs,
             stepped once an epoch.
         image_size: int, what images are resized to. Defaults to their own.
+        prepare: function `(model, train)`, called before a new training.
     """
     output = flags.output
     output.mkdir(parents=True, exist_ok=True)
@@ -85,6 +112,8 @@ def run(flags, build, learning_rate, final_learning_rate, image_size=None):
     model.summary()
 
     rows = read_history(output)
+    if prepare is not None and not rows:
+        prepare(model, train)
     seconds = Seconds(output)
     model.fit(
         train,
@@ -146,7 +175,7 @@ def run(flags, build, learning_rate, final_learning_rate, image_size=None):
             "python": platform.python_version(),
         },
     }
-    draw(output, rows, model, results)
+    draw(title, output, rows, results)
     write_json(output / "metrics.json", results)
     print(json.dumps(results, indent=2))
 
@@ -201,7 +230,7 @@ def cosine(start, end, epochs):
     return learning_rate
 
 
-def draw(output, rows, model, results):
+def draw(title, output, rows, results):
     import matplotlib
 
     matplotlib.use("Agg")
@@ -210,7 +239,7 @@ def draw(output, rows, model, results):
     history = {
         key: [row[key] for row in rows] for key in rows[0] if key != "epoch"
     }
-    axes = visualization.learning_curves({"CAW-Conv": history})
+    axes = visualization.learning_curves({title: history})
     axes.figure.savefig(output / "curves.png", dpi=150)
     axes = visualization.layer_accuracy(
         list(results["layer_accuracy"]),

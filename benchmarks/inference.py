@@ -1,0 +1,185 @@
+"""How much faster HFF predicts than the original Forward-Forward.
+
+    python -m benchmarks.inference
+
+Both have the same dense layers. HFF makes one pass; Forward-Forward one pass
+for every class, here in one batch of all labels, which is its best. Also
+measured: Forward-Forward's softmax read-out, which needs one pass.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks import processes
+from benchmarks.settings import BACKENDS
+
+METHODS = ("hff", "ff_goodness", "ff_readout")
+QUICK = {
+    "classes": [3, 6],
+    "batch_sizes": [1, 4],
+    "units": 16,
+    "features": 32,
+    "repeats": 2,
+}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.inference",
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
+    add("--backends", nargs="+", choices=BACKENDS, default=installed)
+    add("--classes", nargs="+", type=int, default=[10, 100, 1000])
+    add("--batch-sizes", nargs="+", type=int, default=[1, 256])
+    add("--layers", type=int, default=3)
+    add("--units", type=int, default=1000)
+    add("--features", type=int, default=1024)
+    add("--repeats", type=int, default=7)
+    add("--output", default=str(Path(__file__).parent / "results"))
+    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    if "--quick" in sys.argv:
+        parser.set_defaults(**QUICK)
+    return parser.parse_args()
+
+
+def main():
+    settings = vars(parse_arguments())
+    folder = Path(settings.pop("output"))
+    results = {
+        "settings": settings,
+        "machine": machine.describe(),
+        "backends": {
+            backend: processes.run("benchmarks.inference", backend, settings)
+            for backend in settings["backends"]
+        },
+    }
+    print(table(results))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "inference.json"
+    path.write_text(json.dumps(results, indent=2))
+    print(f"\nWritten: {path}")
+
+
+def measure(settings, output):
+    """Measures one backend, in this process."""
+    rows = [
+        _compare(settings, classes, batch_size)
+        for classes in settings["classes"]
+        for batch_size in settings["batch_sizes"]
+    ]
+    Path(output).write_text(json.dumps(rows))
+
+
+def _compare(settings, classes, batch_size):
+    """Visits the methods in turn, so that all see the same noise."""
+    import keras
+    import numpy as np
+
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    models = _models(settings, classes)
+    shape = (batch_size, settings["features"])
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+
+    def visit(name):
+        start = time.perf_counter()
+        models[name].predict_on_batch(x)
+        return time.perf_counter() - start
+
+    for name in models:
+        visit(name)
+    seconds = {name: [] for name in models}
+    for _ in range(settings["repeats"]):
+        for name in models:
+            seconds[name].append(visit(name))
+    medians = {name: statistics.median(v) for name, v in seconds.items()}
+    operations = _multiplications(settings, classes)
+    return {
+        "classes": classes,
+        "batch_size": batch_size,
+        "seconds": medians,
+        "speedup": medians["ff_goodness"] / medians["hff"],
+        "speedup_over_readout": medians["ff_readout"] / medians["hff"],
+        "speedup_in_multiplications": operations["ff"] / operations["hff"],
+    }
+
+
+def _models(settings, classes):
+    import keras
+
+    import keras_ff
+
+    layers, units = settings["layers"], settings["units"]
+    features = settings["features"]
+
+    def forward_forward(inference):
+        return keras_ff.models.ForwardForwardModel(
+            [
+                keras.Input((features,)),
+                *[keras_ff.layers.FFDense(units) for _ in range(layers)],
+            ],
+            num_classes=classes,
+            inference=inference,
+        )
+
+    return {
+        "hff": keras_ff.models.ForwardOnlyModel(
+            [
+                keras.Input((features,)),
+                *[
+                    keras_ff.layers.PrototypeDense(
+                        units, classes, normalization="rms"
+                    )
+                    for _ in range(layers)
+                ],
+            ]
+        ),
+        "ff_goodness": forward_forward("goodness"),
+        "ff_readout": forward_forward("readout"),
+    }
+
+
+def _multiplications(settings, classes):
+    """Of the matrix products that each method needs for a sample."""
+    layers, units = settings["layers"], settings["units"]
+    network = units * (settings["features"] + (layers - 1) * units)
+    return {
+        "hff": network + layers * units * classes,
+        "ff": classes * network,
+    }
+
+
+def table(results):
+    lines = [
+        "Milliseconds to predict a batch; Forward-Forward's over HFF's, next "
+        "to the same ratio of multiplications",
+        "backend     classes  batch       HFF        FF   read-out   FF/HFF"
+        "  in multiplications",
+    ]
+    for backend, rows in results["backends"].items():
+        for row in rows:
+            times = "".join(
+                f"{1e3 * row['seconds'][name]:10.2f}" for name in METHODS
+            )
+            lines.append(
+                f"{backend:10}{row['classes']:9}{row['batch_size']:7}{times}"
+                f"{row['speedup']:9.1f}"
+                f"{row['speedup_in_multiplications']:20.1f}"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1].startswith("{"):
+        measure(json.loads(sys.argv[1]), sys.argv[2])
+    else:
+        main()

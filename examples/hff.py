@@ -1,0 +1,78 @@
+"""HFF, hyperspherical prototypes, on real images at any width.
+
+    python examples/hff.py --dataset fashion_mnist --architecture mlp \\
+        --width-multiplier 0.5 --epochs 30 --output runs/hff_fashion
+
+The same command resumes an interrupted run. The paper (Sarode et al., 2026,
+arXiv 2605.00082) does not publish margin, scale, prototypes per class and the
+size of the embedding; the defaults are what benchmarks/hff_search.py found.
+"""
+
+import common
+import keras
+
+import keras_ff
+
+ARCHITECTURES = ("mlp", "tiny_cnn", "vgg14", "resnet17")
+
+
+def main():
+    flags = common.parser(__doc__.splitlines()[0], ARCHITECTURES)
+    common.add_contribution(flags, "uniform")
+    add = flags.add_argument
+    add("--margin", type=float, default=0.2, help="of the cosines")
+    add("--scale", type=float, default=16.0, help="of the cosines")
+    add("--prototypes-per-class", type=int, default=1)
+    add("--beta", type=float, default=10.0, help="of several prototypes")
+    add("--embedding-size", type=int, help="default: 128, none in an mlp")
+    add("--dropout", type=float, default=0.1)
+    add("--learning-rate", type=float, default=1e-3)
+    add("--adapt", action="store_true", help="start at the class means")
+    flags = flags.parse_args()
+    grey = flags.dataset in ("mnist", "fashion_mnist")
+    image_size = 32 if flags.architecture == "resnet17" and grey else None
+
+    def build(info):
+        height, width, channels = info.input_shape
+        layer_options = dict(
+            prototypes_per_class=flags.prototypes_per_class, beta=flags.beta
+        )
+        if flags.embedding_size is not None:
+            layer_options["embedding_size"] = flags.embedding_size
+        model = getattr(keras_ff.applications, flags.architecture)(
+            (image_size or height, image_size or width, channels),
+            info.num_classes,
+            method="prototype",
+            width_multiplier=flags.width_multiplier,
+            dropout=flags.dropout,
+            model_options=dict(
+                contribution=common.contribution(flags), layer_metrics=True
+            ),
+            layer_options=layer_options,
+        )
+        model.compile(
+            optimizer=keras.optimizers.AdamW(weight_decay=1e-3),
+            loss=keras_ff.losses.SmoothMarginLoss(flags.margin, flags.scale),
+        )
+        return model
+
+    def prepare(model, train):
+        if flags.adapt:
+            images, labels = next(iter(train.take(8).unbatch().batch(1024)))
+            keras_ff.models.adapt_prototypes(
+                model, images.numpy(), labels.numpy()
+            )
+
+    common.run(
+        "HFF",
+        flags,
+        build,
+        learning_rate=flags.learning_rate,
+        final_learning_rate=flags.learning_rate / 100,
+        image_size=image_size,
+        prepare=prepare,
+    )
+
+
+if __name__ == "__main__":
+    main()
