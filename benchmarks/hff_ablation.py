@@ -44,12 +44,13 @@ class ProxyAnchorLoss(keras.losses.Loss):
         return loss * ops.ones_like(y_pred[:, 0])
 
 
-MARGIN, SCALE = 0.1, 16.0
+MARGIN, SCALE, EMBEDDING = 0.25, 8.0, 512
 # Layer arguments, loss, whether prototypes start at the class means.
 VARIANTS = {
     "base": ({}, "margin", False),
     "2 prototypes": ({"prototypes_per_class": 2}, "margin", False),
     "4 prototypes": ({"prototypes_per_class": 4}, "margin", False),
+    "no embedding": ({"embedding_size": None}, "margin", False),
     "margin 0": ({}, "no margin", False),
     "proxy anchor": ({}, "proxy anchor", False),
     "start at class means": ({}, "margin", True),
@@ -85,7 +86,7 @@ def parse_arguments():
     add("--data-dir")
     add("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    add("--epochs", type=int, default=8)
+    add("--epochs", type=int, default=6)
     add("--units", nargs="+", type=int, default=[500, 500])
     add("--output", type=Path, required=True)
     return parser.parse_args()
@@ -104,9 +105,9 @@ def build(variant, info, units):
                     keras.layers.Dropout(0.1),
                 ],
                 keras_ff.layers.GoodnessProjection(info.num_classes),
-                normalization="layer",
+                normalization="rms",
             )
-        arguments = dict(layer_arguments)
+        arguments = {"embedding_size": EMBEDDING, **layer_arguments}
         if arguments.get("prototype_initializer") == "separated":
             arguments["prototype_initializer"] = (
                 keras_ff.initializers.MaximallySeparated()
@@ -170,6 +171,7 @@ def main():
     settings |= {
         "margin": MARGIN,
         "scale": SCALE,
+        "embedding_size": EMBEDDING,
         "backend": keras.backend.backend(),
     }
     results = {"settings": settings, "runs": {}}

@@ -20,11 +20,11 @@ def main():
     flags = common.parser(__doc__.splitlines()[0], ARCHITECTURES)
     common.add_contribution(flags, "uniform")
     add = flags.add_argument
-    add("--margin", type=float, default=0.2, help="of the cosines")
-    add("--scale", type=float, default=16.0, help="of the cosines")
+    add("--margin", type=float, default=0.25, help="of the cosines")
+    add("--scale", type=float, default=8.0, help="of the cosines")
     add("--prototypes-per-class", type=int, default=1)
     add("--beta", type=float, default=10.0, help="of several prototypes")
-    add("--embedding-size", type=int, help="default: 128, none in an mlp")
+    add("--embedding-size", type=int, help="default: 128, 512 in an mlp")
     add("--dropout", type=float, default=0.1)
     add("--learning-rate", type=float, default=1e-3)
     add("--adapt", action="store_true", help="start at the class means")
@@ -37,8 +37,10 @@ def main():
         layer_options = dict(
             prototypes_per_class=flags.prototypes_per_class, beta=flags.beta
         )
-        if flags.embedding_size is not None:
-            layer_options["embedding_size"] = flags.embedding_size
+        dense = flags.architecture == "mlp"
+        layer_options["embedding_size"] = flags.embedding_size or (
+            512 if dense else 128
+        )
         model = getattr(keras_ff.applications, flags.architecture)(
             (image_size or height, image_size or width, channels),
             info.num_classes,

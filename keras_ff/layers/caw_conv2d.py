@@ -37,7 +37,7 @@ class CAWConv2D(AssignedLayer, LocalConv2D):
         temperature_decay: float, per epoch. Defaults to `0.995`.
         temperature_range: bounds. Defaults to `(0.1, 100.0)`.
         assignment_initializer: defaults to 0.5 everywhere.
-        assignment_regularizers: list of regularizers of the assignment,
+        assignment_regularizers: a regularizer of the assignment or a list,
             `None`, or `"published"` (the default) for
             `[AssignmentEntropy(1e-2), AssignmentOrthogonality(1e-3)]`.
         **kwargs: the other arguments of `keras.layers.Conv2D` (`strides`,

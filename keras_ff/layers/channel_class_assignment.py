@@ -41,7 +41,7 @@ class ChannelClassAssignment(GoodnessHead):
             0.5 everywhere, as published: the first step then trains the
             assignment only; `keras.initializers.RandomNormal(0.5, 0.01)`
             breaks the symmetry at once.
-        assignment_regularizers: list of regularizers of `M`, or
+        assignment_regularizers: a regularizer of `M` or a list of them, or
             `"published"` for `[AssignmentEntropy(),
             AssignmentOrthogonality()]`. Defaults to `"published"`; `None` is
             no regularizer.
@@ -87,7 +87,7 @@ class ChannelClassAssignment(GoodnessHead):
         **kwargs,
     ):
         super().__init__(num_classes, data_format, **kwargs)
-        if len(pooling) != 3:
+        if not isinstance(pooling, (tuple, list)) or len(pooling) != 3:
             raise ValueError(
                 "`pooling` must be the three coefficients of mean, max and "
                 f"min. Received: pooling={pooling}"
@@ -117,9 +117,13 @@ class ChannelClassAssignment(GoodnessHead):
                 AssignmentEntropy(),
                 AssignmentOrthogonality(),
             ]
+        if assignment_regularizers is None:
+            assignment_regularizers = []
+        if not isinstance(assignment_regularizers, (tuple, list)):
+            assignment_regularizers = [assignment_regularizers]
         self.assignment_regularizers = [
             keras.regularizers.get(regularizer)
-            for regularizer in assignment_regularizers or ()
+            for regularizer in assignment_regularizers
         ]
 
     def build(self, input_shape):

@@ -30,7 +30,7 @@ class PrototypeDense(PrototypeLayer, LocalDense):
         use_bias: bool. Defaults to `True`.
         dropout: float in `[0, 1)`. Defaults to `0.0`.
         normalization: `"group"`, `"layer"`, `"rms"` or `None`. Defaults to
-            `"layer"`.
+            `"rms"`.
         kernel_initializer: defaults to `"he_normal"`.
         prototypes_per_class, beta, prototype_initializer,
             learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
@@ -71,7 +71,7 @@ class PrototypeDense(PrototypeLayer, LocalDense):
         embedding_initializer="glorot_uniform",
         use_bias=True,
         dropout=0.0,
-        normalization="layer",
+        normalization="rms",
         kernel_initializer="he_normal",
         **kwargs,
     ):

@@ -21,9 +21,9 @@ class SmoothMarginLoss(keras.losses.Loss):
 
     Args:
         margin: float in `[0, 2]`, the wanted lead of the right class.
-            Defaults to `0.2`.
+            Defaults to `0.25`.
         scale: positive float, the inverse temperature of the cosines.
-            Defaults to `16.0`.
+            Defaults to `8.0`.
         reduction: as in `keras.losses.Loss`. Defaults to
             `"sum_over_batch_size"`.
         name: string, the loss's name.
@@ -41,7 +41,7 @@ class SmoothMarginLoss(keras.losses.Loss):
     Example:
 
     ```python
-    loss = keras_ff.losses.SmoothMarginLoss(margin=0.2, scale=16.0)
+    loss = keras_ff.losses.SmoothMarginLoss(margin=0.25, scale=8.0)
     model.compile(optimizer="adam", loss=loss)
     ```
 
@@ -54,8 +54,8 @@ class SmoothMarginLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        margin=0.2,
-        scale=16.0,
+        margin=0.25,
+        scale=8.0,
         reduction="sum_over_batch_size",
         name="smooth_margin_loss",
         dtype=None,

@@ -10,3 +10,4 @@ from keras_ff.models.forward_only_model import (
     ForwardOnlyModel as ForwardOnlyModel,
 )
 from keras_ff.models.load_model import load_model as load_model
+from keras_ff.models.localize import localize as localize

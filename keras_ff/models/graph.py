@@ -197,3 +197,40 @@ def producer(tensor):
     """The layer that a symbolic tensor comes from."""
     history = getattr(tensor, "_keras_history", None)
     return history.operation if history else None
+
+
+def cut_points(model):
+    """Where a functional model can be cut: one tensor alone crosses.
+
+    Args:
+        model: a functional Keras model.
+
+    Returns:
+        Dict from the name of a layer to its output tensor, in the order of
+        the layers. The model's input and its output are not among them.
+    """
+    nodes = [
+        node
+        for depth in sorted(model._nodes_by_depth, reverse=True)
+        for node in model._nodes_by_depth[depth]
+    ]
+    uses = {}
+    for node in nodes:
+        for symbol in {id(x): x for x in node.input_tensors}.values():
+            uses[id(symbol)] = uses.get(id(symbol), 0) + 1
+    for symbol in model.outputs:
+        uses[id(symbol)] = uses.get(id(symbol), 0) + 1
+    open_tensors, points = {}, {}
+    for node in nodes:
+        for key in {id(x) for x in node.input_tensors}:
+            open_tensors[key] -= 1
+            if not open_tensors[key]:
+                del open_tensors[key]
+        for symbol in node.outputs:
+            if id(symbol) in uses:
+                open_tensors[id(symbol)] = uses[id(symbol)]
+        (first, *_) = node.outputs
+        alone = set(open_tensors) == {id(first)}
+        if alone and not node.is_input and first is not model.outputs[0]:
+            points[node.operation.name] = first
+    return points

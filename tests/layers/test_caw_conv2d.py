@@ -300,6 +300,7 @@ def test_mixed_precision_statistics_are_float32():
         ({"num_classes": "10"}, ValueError, "num_classes='10'"),
         ({"num_classes": True}, ValueError, "num_classes=True"),
         ({"pooling": (1.0, 0.0)}, ValueError, r"pooling=\(1.0, 0.0\)"),
+        ({"pooling": 5}, ValueError, "coefficients.*pooling=5"),
         ({"temperature": 0.0}, ValueError, "temperature=0.0"),
         ({"temperature": -1.0}, ValueError, "temperature=-1.0"),
         ({"temperature": 101.0}, ValueError, "temperature=101.0"),

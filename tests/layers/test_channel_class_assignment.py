@@ -121,3 +121,15 @@ def test_the_epoch_is_not_trained():
         "assignment",
         "log_temperature",
     ]
+
+
+def test_one_regularizer_is_a_list_of_one():
+    regularizer = regularizers.AssignmentEntropy(0.5)
+    head = layers.ChannelClassAssignment(3, assignment_regularizers=regularizer)
+    assert head.assignment_regularizers == [regularizer]
+    assert (
+        layers.ChannelClassAssignment(
+            3, assignment_regularizers=None
+        ).assignment_regularizers
+        == []
+    )

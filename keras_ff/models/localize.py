@@ -1,0 +1,117 @@
+import keras
+
+from keras_ff.layers import GoodnessProjection
+from keras_ff.layers import LocalBlock
+from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.models.graph import cut_points
+
+
+def localize(model, num_classes, cut=4, goodness=None, **options):
+    """Makes a forward-only model of any functional Keras model.
+
+    The model is cut where a single tensor crosses (so never inside a residual
+    block); the parts become local blocks, each with a goodness head.
+    Backpropagation runs inside a block only, and the memory of a training
+    step is that of the largest block.
+
+    The blocks share their layers, and so their weights, with the given model.
+
+    Args:
+        model: a functional Keras model with one input and one output, without
+            its classification top (`include_top=False`).
+        num_classes: int, at least 2.
+        cut: where to cut. An int is the number of blocks, as equal in number
+            of weights as the valid cut points allow; a list holds the names
+            of the layers after which to cut. Defaults to `4`.
+        goodness: function `num_classes -> goodness head`. Defaults to
+            `keras_ff.layers.GoodnessProjection`.
+        **options: arguments of `ForwardOnlyModel` (`contribution`,
+            `layer_clipnorm`, `layer_metrics`, `name`).
+
+    Returns:
+        A `ForwardOnlyModel`.
+
+    Raises:
+        TypeError: if the model is not a functional Keras model.
+        ValueError: if the model has several inputs or outputs, or it cannot
+            be cut where or as often as asked; the message names the valid
+            cut points.
+
+    Example:
+
+    ```python
+    backbone = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(32, 32, 3)
+    )
+    model = keras_ff.models.localize(backbone, num_classes=10, cut=8)
+    model.compile(optimizer=keras.optimizers.AdamW(1e-3))
+    ```
+    """
+    if not isinstance(model, keras.Model) or not hasattr(
+        model, "_nodes_by_depth"
+    ):
+        raise TypeError(
+            "`model` must be a functional Keras model. Received: "
+            f"{model!r} of type {type(model).__name__}"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "`model` must have one input and one output. Received: "
+            f"{len(model.inputs)} inputs, {len(model.outputs)} outputs"
+        )
+    points = cut_points(model)
+    if isinstance(cut, int):
+        names = _even_cuts(model, points, cut)
+    else:
+        names = list(cut)
+        wrong = [name for name in names if name not in points]
+        if wrong:
+            raise ValueError(
+                f"The model cannot be cut after {wrong}: more than one tensor "
+                "crosses there, or there is no such layer. Valid cut points: "
+                f"{list(points)}"
+            )
+        names.sort(key=list(points).index)
+    goodness = goodness or GoodnessProjection
+    tensors = [*(points[name] for name in names), model.outputs[0]]
+    start, blocks = model.inputs[0], []
+    for i, tensor in enumerate(tensors):
+        part = keras.Model(start, tensor, name=f"part_{i}")
+        blocks.append(
+            LocalBlock(part, goodness(num_classes), name=f"block_{i}")
+        )
+        start = tensor
+    inputs = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype)
+    return ForwardOnlyModel([inputs, *blocks], **options)
+
+
+def _even_cuts(model, points, number):
+    """The names of `number - 1` cut points that share out the weights."""
+    # Of the points between two layers with weights, the last: after the
+    # activation. Every block then has weights.
+    last_with = {
+        keras.Model(model.inputs, tensor).count_params(): name
+        for name, tensor in points.items()
+    }
+    total = model.count_params()
+    candidates = [
+        (weights, name)
+        for weights, name in sorted(last_with.items())
+        if 0 < weights < total
+    ]
+    if not 1 <= number <= len(candidates) + 1:
+        raise ValueError(
+            f"The model cannot be cut into {number} blocks with weights. It "
+            f"can be cut after {[name for _, name in candidates]}"
+        )
+    chosen, first = [], 0
+    for i in range(1, number):
+        # Leave enough points for the cuts that are still to come.
+        last = len(candidates) - (number - 1 - i)
+        best = min(
+            range(first, last),
+            key=lambda j: abs(candidates[j][0] - total * i / number),
+        )
+        chosen.append(candidates[best][1])
+        first = best + 1
+    return chosen
