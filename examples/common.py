@@ -9,7 +9,7 @@ A run writes into its output folder:
   of the last epoch;
 - `metrics.json`: test accuracy of both, of every layer, and how it was
   obtained;
-- `curves.png`, `layers.png`: pictures.
+- `curves.png`, `layers.png`: pictures (the latter with local layers only).
 """
 
 import argparse
@@ -134,6 +134,10 @@ def run(
                 ),
             ),
             keras.callbacks.CSVLogger(output / "history.csv", append=True),
+            # Keras's own models would see the first epoch's order again.
+            keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch)
+            ),
             seconds,
             keras.callbacks.BackupAndRestore(
                 output / "backup",
@@ -144,7 +148,7 @@ def run(
     )
     model.save(output / "model.keras")
 
-    best = keras_ff.models.load_model(output / "best.keras")
+    best = keras.saving.load_model(output / "best.keras")
     last_result = model.evaluate(test, verbose=0, return_dict=True)
     rows = read_history(output)
     selected = max(rows, key=lambda row: row["val_accuracy"])
@@ -155,11 +159,7 @@ def run(
             test, verbose=0, return_dict=True
         )["accuracy"],
         "selected_epoch": int(selected["epoch"]),
-        "layer_accuracy": {
-            layer.name: last_result[f"{layer.name}_accuracy"]
-            for layer in model.local_layers
-        },
-        "contribution": model.contribution.weights.tolist(),
+        **local_results(model, last_result),
         "parameters": model.count_params(),
         "seconds": seconds.total(),
         "hardware": {
@@ -178,6 +178,19 @@ def run(
     draw(title, output, rows, results)
     write_json(output / "metrics.json", results)
     print(json.dumps(results, indent=2))
+
+
+def local_results(model, result):
+    """What only a model of local layers has."""
+    if not isinstance(model, keras_ff.models.ForwardOnlyModel):
+        return {}
+    return {
+        "layer_accuracy": {
+            layer.name: result[f"{layer.name}_accuracy"]
+            for layer in model.local_layers
+        },
+        "contribution": model.contribution.weights.tolist(),
+    }
 
 
 def is_finished(output, config):
@@ -241,12 +254,13 @@ def draw(title, output, rows, results):
     }
     axes = visualization.learning_curves({title: history})
     axes.figure.savefig(output / "curves.png", dpi=150)
-    axes = visualization.layer_accuracy(
-        list(results["layer_accuracy"]),
-        list(results["layer_accuracy"].values()),
-        combined=results["test_accuracy_last_epoch"],
-    )
-    axes.figure.savefig(output / "layers.png", dpi=150)
+    if "layer_accuracy" in results:
+        axes = visualization.layer_accuracy(
+            list(results["layer_accuracy"]),
+            list(results["layer_accuracy"].values()),
+            combined=results["test_accuracy_last_epoch"],
+        )
+        axes.figure.savefig(output / "layers.png", dpi=150)
 
 
 def processor():
@@ -276,4 +290,7 @@ class Seconds(keras.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        write_json(self._path, self.total() + time.perf_counter() - self._start)
+        seconds = time.perf_counter() - self._start
+        write_json(self._path, self.total() + seconds)
+        left = seconds * (self.params["epochs"] - epoch - 1) / 60
+        print(f"about {left:.1f} minutes left", flush=True)
