@@ -8,6 +8,7 @@ from keras_ff.layers import LocalBlock
 from keras_ff.layers import PrototypeConv2D
 from keras_ff.layers import PrototypeDense
 from keras_ff.layers.normalization import get_normalization
+from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel
 
 # The published dropout of each method, where there is one.
@@ -16,6 +17,7 @@ DROPOUT = {
     "cw": 0.2,
     "prototype": 0.1,
     "projection": 0.1,
+    "deep_supervision": 0.1,
     "backprop": 0.1,
 }
 METHODS = tuple(DROPOUT)
@@ -36,16 +38,15 @@ class Builder:
     Args:
         input_shape: shape of one sample.
         num_classes: int.
-        method: `"caw"`, `"cw"`, `"prototype"`, `"projection"` or
-            `"backprop"`.
+        method: one of `METHODS`.
         width_multiplier: float, scales every width, rounded to a multiple of
             `num_classes`, at least one channel a class.
         dropout: float, or `None` for the method's default.
         input_normalization: bool, whether each sample is first normalised
             over all its values, as published.
         model_options: keyword arguments of the model (`contribution`,
-            `layer_clipnorm`, `layer_metrics`, `name`). With `"backprop"` only
-            `name` has a meaning.
+            `layer_clipnorm`, `layer_metrics`, `name`). With `"backprop"` and
+            `"deep_supervision"` only `name` has a meaning.
         layer_options: keyword arguments of every local layer.
     """
 
@@ -156,12 +157,15 @@ class Builder:
         return features
 
     def _block(self, layers, normalization, x, name):
-        if self.method == "backprop":
+        if self.method in ("backprop", "deep_supervision"):
             for layer in layers:
                 x = layer(x)
             # The head sees it as the local heads do: not yet normalised. The
             # mean of an instance-normalised map would be zero.
             self.activation = x
+            if self.method == "deep_supervision":
+                head = GoodnessProjection(self.num_classes)
+                self.goodness.append(head(x))
             if normalization is None:
                 return x
             return get_normalization(normalization, self.num_classes, None)(x)
@@ -176,6 +180,9 @@ class Builder:
 
     def finish(self):
         """The model; with backpropagation the last layer gets a head."""
+        name = self.model_options.get("name")
+        if self.method == "deep_supervision":
+            return DeepSupervisionModel(self.inputs, self.goodness, name=name)
         if self.method != "backprop":
             return ForwardOnlyModel(
                 self.inputs, self.goodness, **self.model_options
@@ -184,6 +191,4 @@ class Builder:
         if len(x.shape) == 4:
             x = keras.layers.GlobalAveragePooling2D()(x)
         logits = keras.layers.Dense(self.num_classes, dtype="float32")(x)
-        return keras.Model(
-            self.inputs, logits, name=self.model_options.get("name")
-        )
+        return keras.Model(self.inputs, logits, name=name)

@@ -20,7 +20,8 @@ def mlp(
         input_shape: shape of one sample.
         num_classes: int.
         method: what each layer is: `"caw"` (CAW-Conv), `"prototype"` (HFF),
-            `"projection"` (Mono-Forward) or `"backprop"` (the same network
+            `"projection"` (Mono-Forward), `"deep_supervision"` (its heads,
+            but gradients cross the layers) or `"backprop"` (the same network
             trained end to end, with a linear head). Defaults to `"caw"`.
         width_multiplier: float, scales every width; widths are rounded to a
             multiple of `num_classes`. Defaults to `1.0`, as published.

@@ -16,8 +16,9 @@ def tiny_cnn(
         num_classes: int.
         method: what each convolution is: `"caw"` (CAW-Conv), `"cw"`
             (DeeperForward), `"prototype"` (HFF), `"projection"`
-            (Mono-Forward) or `"backprop"` (the same network trained end to
-            end, with a pooled linear head).
+            (Mono-Forward), `"deep_supervision"` (the heads of Mono-Forward,
+            but gradients cross the layers) or `"backprop"` (the same network
+            trained end to end, with a pooled linear head).
             Defaults to `"caw"`.
         width_multiplier: float, scales every width; widths are rounded to a
             multiple of `num_classes`. Defaults to `1.0`, as published.

@@ -3,6 +3,9 @@
 from keras_ff.models.adapt_prototypes import (
     adapt_prototypes as adapt_prototypes,
 )
+from keras_ff.models.deep_supervision_model import (
+    DeepSupervisionModel as DeepSupervisionModel,
+)
 from keras_ff.models.forward_forward_model import (
     ForwardForwardModel as ForwardForwardModel,
 )

@@ -10,6 +10,7 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.forward_forward_readout import ForwardForwardReadout
 from keras_ff.models.forward_forward_readout import check_inference
 from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.models.graph import producer
 from keras_ff.models.local_statistics import class_numbers
 
 
@@ -92,6 +93,15 @@ class ForwardForwardModel(ForwardOnlyModel):
             units = [layer.dense.units for layer in layers[1:]]
             options["units"] = sum(units[1:] or units)
             options.setdefault("contribution", SkipFirst())
+        elif not isinstance(
+            producer(kwargs.get("outputs", args[-1] if args else None)),
+            ForwardForwardReadout,
+        ):
+            # Loading and cloning give inputs and the prediction itself.
+            raise TypeError(
+                "A ForwardForwardModel takes a list of layers and "
+                f"`num_classes`. Received: {(*args, *kwargs)}"
+            )
         return super()._connect(args, kwargs, options)
 
     def __init__(self, *args, **kwargs):
@@ -128,14 +138,11 @@ class ForwardForwardModel(ForwardOnlyModel):
             return features
 
         neutral = ops.full((1, 1, self.num_classes), 1.0 / self.num_classes)
-        self._run_with_labels(inputs, visit, neutral)
+        self._graph.run(
+            inputs, visit, False, arguments=self._candidates(neutral)
+        )
         features = [found[i] for i in range(len(found))]
         return ops.concatenate(features[1:] or features, axis=-1)
-
-    def _run_with_labels(self, inputs, visit, labels):
-        self._graph.run(
-            inputs, visit, False, arguments=self._candidates(labels)
-        )
 
     def _candidates(self, labels):
         return {self._overlay.name: {"labels": labels}}

@@ -186,8 +186,10 @@ def test_deep_architectures_of_every_method(name, method):
     model = make(name, method)
     depth = {"vgg14": 14, "resnet17": 17}[name]
     assert len(kernels(model)) == depth
-    if method == "backprop":
+    if method in ("backprop", "deep_supervision"):
         assert not isinstance(model, ForwardOnlyModel)
+        heads = 1 if method == "backprop" else depth
+        assert len(model.outputs) == heads
         # Its convolutions are those of the local methods.
         assert kernels(model) == kernels(make(name, "caw"))
     else:

@@ -395,3 +395,11 @@ def test_bad_inference_later():
     with pytest.raises(ValueError, match="`inference` must be one of"):
         model.inference = "vote"
     assert model.inference == "goodness"
+
+
+def test_graph_of_ones_own_is_refused():
+    inputs = keras.Input((9,))
+    _, goodness = layers.FFDense(4)(layers.LabelOverlay(3)(inputs))
+    for arguments in ((inputs, [goodness]), (inputs, goodness)):
+        with pytest.raises(TypeError, match="takes a list of layers"):
+            ForwardForwardModel(*arguments, num_classes=3)
