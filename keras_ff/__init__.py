@@ -32,6 +32,7 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
 from keras_ff import applications as applications
 from keras_ff import contributions as contributions
 from keras_ff import datasets as datasets
+from keras_ff import initializers as initializers
 from keras_ff import layers as layers
 from keras_ff import losses as losses
 from keras_ff import models as models

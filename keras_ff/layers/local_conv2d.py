@@ -1,28 +1,9 @@
 import keras
 
-from keras_ff.layers.local_layer import LocalLayer
-from keras_ff.layers.normalization import get_normalization
-
-CONV_ARGUMENTS = (
-    "filters",
-    "kernel_size",
-    "strides",
-    "padding",
-    "data_format",
-    "dilation_rate",
-    "groups",
-    "activation",
-    "use_bias",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-)
+from keras_ff.layers.kernel_layer import KernelLayer
 
 
-class LocalConv2D(LocalLayer):
+class LocalConv2D(KernelLayer):
     """A convolution, dropout, a goodness head and a normalization.
 
     What the convolutional local layers share: `features =
@@ -38,6 +19,24 @@ class LocalConv2D(LocalLayer):
         **kwargs: arguments of `keras.layers.Conv2D`.
     """
 
+    arguments = (
+        "filters",
+        "kernel_size",
+        "strides",
+        "padding",
+        "data_format",
+        "dilation_rate",
+        "groups",
+        "activation",
+        "use_bias",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
+
     def __init__(
         self,
         filters,
@@ -49,9 +48,7 @@ class LocalConv2D(LocalLayer):
         use_bias=False,
         **kwargs,
     ):
-        conv_arguments = {
-            name: kwargs.pop(name) for name in CONV_ARGUMENTS if name in kwargs
-        }
+        conv_arguments = self._take_arguments(kwargs)
         super().__init__(**kwargs)
         self.conv = keras.layers.Conv2D(
             filters,
@@ -62,18 +59,7 @@ class LocalConv2D(LocalLayer):
             name="conv",
             **conv_arguments,
         )
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
-        self.layers = [self.conv, self.dropout]
-        self.goodness = goodness
-        self._normalization_argument = normalization
-        self.normalization = get_normalization(
-            normalization,
-            num_classes=goodness.num_classes,
-            dtype=self.dtype_policy,
-            data_format=self.conv.data_format,
-        )
+        self._compose(self.conv, goodness, dropout, normalization)
 
     def build(self, input_shape):
         shape = self.conv.compute_output_shape(input_shape)
@@ -82,19 +68,3 @@ class LocalConv2D(LocalLayer):
         if self._normalization_argument == "instance" and one_pixel:
             self.normalization = None
         super().build(input_shape)
-
-    @property
-    def kernel(self):
-        return self.conv.kernel
-
-    @kernel.setter
-    def kernel(self, value):
-        self.conv.kernel.assign(value)
-
-    def get_config(self):
-        config = super().get_config()
-        conv = self.conv.get_config()
-        config.update({name: conv[name] for name in CONV_ARGUMENTS})
-        config["dropout"] = self.dropout.rate
-        config["normalization"] = self._normalization_argument
-        return config
