@@ -1,0 +1,68 @@
+"""Every variant builds; a study runs, goes on where it stopped, and draws."""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+import ablation  # noqa: E402
+
+INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
+FLAGS = argparse.Namespace(width_multiplier=0.05)
+
+
+@pytest.mark.parametrize(
+    "study, variant",
+    [
+        (study, variant)
+        for study in ablation.STUDIES
+        for variant in ablation.STUDIES[study][0]()
+        # Needs a wide sphere.
+        if variant != "fixed, separated"
+    ],
+)
+def test_variants_build(study, variant):
+    model = ablation.STUDIES[study][1](variant, INFO, FLAGS)
+    frozen = variant.startswith(("frozen", "fixed"))
+    for layer in model.local_layers:
+        head = {id(v) for v in layer.goodness.trainable_variables}
+        if variant.startswith("frozen"):
+            assert not head
+            shares = np.array(layer.goodness.shares().tolist())
+            assert np.all(np.sort(shares, axis=1)[:, -1] == 1)
+        elif variant.startswith("fixed"):
+            assert id(layer.prototypes) not in head
+        elif variant != "DeeperForward":
+            assert head and not frozen
+
+
+def test_study_resumes_and_reports(tmp_path):
+    command = [
+        *(sys.executable, EXAMPLES / "ablation.py", "hff"),
+        *("--dataset", "digits", "--width-multiplier", "0.02"),
+        *("--epochs", "1", "--output", tmp_path),
+        *("--variants", "base", "--seeds", "0"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    path = tmp_path / "ablation.json"
+    results = json.loads(path.read_text())
+    assert set(results["runs"]) == {"base"}
+    assert (tmp_path / "ablation.png").stat().st_size > 5000
+    # What is finished stays as it is.
+    results["runs"]["base"]["0"]["test_accuracy"] = 0.125
+    path.write_text(json.dumps(results))
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "12.50 ± 0.00" in done.stdout
+    other = [*command, "--epochs", "2"]
+    done = subprocess.run(other, capture_output=True, text=True)
+    assert done.returncode != 0 and "of other settings" in done.stderr
