@@ -32,7 +32,14 @@ CONTRIBUTIONS = {
     "skip_first": keras_ff.contributions.SkipFirst,
     "uniform": keras_ff.contributions.Uniform,
 }
-DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
+DATASETS = (
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "cifar100",
+    "tiny_imagenet",
+    "digits",
+)
 
 
 def parser(description, architectures):

@@ -100,6 +100,7 @@ PUBLISHED = {
     "caw-resnet17-fashion_mnist": 94.55,
     "caw-resnet17-cifar10": 89.37,
     "caw-resnet17-cifar100": 63.52,
+    "caw-resnet17-tiny_imagenet": 49.87,
     "deeperforward-tiny_cnn-mnist": 99.50,
     "deeperforward-tiny_cnn-fashion_mnist": 91.83,
     "deeperforward-tiny_cnn-cifar10": 79.49,
@@ -136,6 +137,13 @@ RECIPES = {
     for architecture in architectures
     for dataset in VALIDATION
 }
+RECIPES["caw-resnet17-tiny_imagenet"] = dict(
+    RECIPES["caw-resnet17-cifar10"],
+    dataset="tiny_imagenet",
+    width=2.0,
+    augment=True,
+    validation_split=0.1,
+)
 # The library's own: strictly local single convolutions, more of the same.
 RECIPES["keras_ff-best-cifar10"] = dict(
     RECIPES["caw-resnet17-cifar10"],

@@ -101,7 +101,7 @@ def build(recipe, info, width_multiplier, image_size=None):
         (image_size or height, image_size or width, channels),
         info.num_classes,
         method=recipe["method"],
-        width_multiplier=width_multiplier,
+        width_multiplier=width_multiplier * recipe.get("width", 1.0),
         dropout=recipe["dropout"],
         model_options=options,
         layer_options=recipe["layer_options"],

@@ -6,6 +6,7 @@ _RECIPES = {
     "fashion_mnist": (2, False),
     "cifar10": (4, True),
     "cifar100": (4, True),
+    "tiny_imagenet": (4, True),
     "digits": (1, False),
 }
 

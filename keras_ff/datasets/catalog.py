@@ -40,6 +40,13 @@ _CATALOG = {
             (0.5071, 0.4867, 0.4408),
             (0.2675, 0.2565, 0.2761),
         ),
+        DatasetInfo(
+            "tiny_imagenet",
+            (64, 64, 3),
+            200,
+            (0.485, 0.456, 0.406),
+            (0.229, 0.224, 0.225),
+        ),
         DatasetInfo("digits", (8, 8, 1), 10, (0.3053,), (0.3760,)),
     )
 }
@@ -51,8 +58,8 @@ def info(name):
     Nothing is read or downloaded.
 
     Args:
-        name: One of `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`
-            and `"digits"`.
+        name: One of `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`,
+            `"tiny_imagenet"` and `"digits"`.
 
     Returns:
         A `DatasetInfo`.

@@ -52,8 +52,11 @@ def load(
     dataset, so one derived from it, e.g. with `train.map()`, has none.
 
     Args:
-        name: One of `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`
-            and `"digits"`. The first four come from TensorFlow Datasets;
+        name: One of `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`,
+            `"tiny_imagenet"` and `"digits"`. The first four come from
+            TensorFlow Datasets; `"tiny_imagenet"` is prepared once from its
+            original zip or folder in `downloads/manual` of `data_dir`, and
+            its official validation images are the test split;
             `"digits"` comes with scikit-learn and needs no network, a fixed,
             stratified fifth of it is the test split.
         batch_size: Number of images in a batch.

@@ -50,15 +50,24 @@ def read(name, data_dir=None, download=True):
 
 def _read_tfds(name, data_dir, download):
     tf = import_tensorflow()
+    load = _load_tiny_imagenet if name == "tiny_imagenet" else _load_tfds
+    splits = load(
+        name, data_dir, download, split=["train", "test"], as_supervised=True
+    )
+
+    def in_memory(split):
+        # One batch larger than any of the data sets holds all of it.
+        images, labels = split.batch(100_000).get_single_element()
+        return images, tf.cast(labels, tf.int32)
+
+    with tf.device("CPU"):
+        return tuple(in_memory(split) for split in splits)
+
+
+def _load_tfds(name, data_dir, download, **kwargs):
     tfds = import_extra("tensorflow_datasets")
     try:
-        splits = tfds.load(
-            name,
-            split=["train", "test"],
-            data_dir=data_dir,
-            download=download,
-            as_supervised=True,
-        )
+        return tfds.load(name, data_dir=data_dir, download=download, **kwargs)
     # Not prepared (AssertionError), no network, or a failed download.
     except (AssertionError, OSError, tfds.download.DownloadError) as error:
         place = data_dir or "the default directory of TensorFlow Datasets"
@@ -71,13 +80,12 @@ def _read_tfds(name, data_dir, download):
             f"with `download=True`. The cause was: {error}"
         ) from error
 
-    def in_memory(split):
-        # One batch larger than any of the data sets holds all of it.
-        images, labels = split.batch(100_000).get_single_element()
-        return images, tf.cast(labels, tf.int32)
 
-    with tf.device("CPU"):
-        return tuple(in_memory(split) for split in splits)
+def _load_tiny_imagenet(name, data_dir, download, **kwargs):
+    # Imports this module.
+    from keras_ff.datasets import tiny_imagenet
+
+    return tiny_imagenet.prepare(data_dir).as_dataset(**kwargs)
 
 
 def _read_digits():

@@ -1,0 +1,102 @@
+"""Tiny-ImageNet, which TensorFlow Datasets does not have."""
+
+import functools
+import os
+import pathlib
+
+from keras_ff.datasets import sources
+
+FOLDER = "tiny-imagenet-200"
+HOW = (
+    "Get tiny-imagenet-200.zip from http://cs231n.stanford.edu (or the Kaggle "
+    "mirror) and put it, or the folder that is in it, into"
+)
+
+
+@functools.cache
+def builder_class():
+    """The TFDS builder; its test split is the official validation split."""
+    tfds = sources.import_extra("tensorflow_datasets")
+
+    class TinyImagenet(tfds.core.GeneratorBasedBuilder):
+        """200 classes of ImageNet, 64 x 64 pixels."""
+
+        name = "tiny_imagenet"
+        VERSION = tfds.core.Version("1.0.0")
+        MANUAL_DOWNLOAD_INSTRUCTIONS = HOW + " the manual download directory."
+
+        def _info(self):
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(
+                    {
+                        "image": tfds.features.Image(
+                            shape=(64, 64, 3), encoding_format="jpeg"
+                        ),
+                        "label": tfds.features.ClassLabel(num_classes=200),
+                    }
+                ),
+                supervised_keys=("image", "label"),
+            )
+
+        def _split_generators(self, dl_manager):
+            manual = pathlib.Path(dl_manager.manual_dir)
+            folder = manual / FOLDER
+            if not folder.exists():
+                archive = manual / f"{FOLDER}.zip"
+                if not archive.exists():
+                    raise FileNotFoundError(
+                        f"Found neither {folder} nor {archive}."
+                    )
+                folder = dl_manager.extract(archive) / FOLDER
+            numbers = {
+                line: i
+                for i, line in enumerate(
+                    (folder / "wnids.txt").read_text().split()
+                )
+            }
+            return {
+                "train": self._train(folder, numbers),
+                "test": self._official_validation(folder, numbers),
+            }
+
+        def _train(self, folder, numbers):
+            for wnid, label in numbers.items():
+                images = folder / "train" / wnid / "images"
+                for path in sorted(images.iterdir()):
+                    yield path.name, {"image": os.fspath(path), "label": label}
+
+        def _official_validation(self, folder, numbers):
+            annotations = folder / "val" / "val_annotations.txt"
+            for line in annotations.read_text().splitlines():
+                name, wnid, *_ = line.split("\t")
+                path = folder / "val" / "images" / name
+                yield name, {"image": os.fspath(path), "label": numbers[wnid]}
+
+        def _generate_examples(self, *args):
+            raise NotImplementedError("Each split has a generator of its own.")
+
+    return TinyImagenet
+
+
+def prepare(data_dir=None):
+    """The builder with prepared data; prepares it the first time.
+
+    Args:
+        data_dir: directory of the prepared data sets. `None` stands for the
+            default of TensorFlow Datasets.
+
+    Raises:
+        FileNotFoundError: if there is neither prepared nor original data.
+    """
+    prepared = builder_class()(data_dir=data_dir)
+    if not prepared.data_path.exists():
+        place = pathlib.Path(prepared.data_dir).parents[1]
+        manual = place / "downloads" / "manual"
+        names = (FOLDER, f"{FOLDER}.zip")
+        if not any((manual / name).exists() for name in names):
+            raise FileNotFoundError(
+                f'The data set "tiny_imagenet" is not in {place}. {HOW} '
+                f"{manual}; `load()` prepares it once, in a few minutes."
+            )
+        prepared.download_and_prepare()
+    return prepared
