@@ -25,6 +25,7 @@ import keras
 
 import keras_ff
 
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 CONTRIBUTIONS = {
     "interval": keras_ff.contributions.Interval,
     "last": keras_ff.contributions.Last,
@@ -42,6 +43,21 @@ DATASETS = (
 )
 
 
+def positive_int(text):
+    return _positive(int, text)
+
+
+def positive_float(text):
+    return _positive(float, text)
+
+
+def _positive(kind, text):
+    value = kind(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be positive, received {text}")
+    return value
+
+
 def parser(description, architectures):
     flags = argparse.ArgumentParser(
         description=description,
@@ -51,14 +67,14 @@ def parser(description, architectures):
     add("--dataset", choices=DATASETS, default="fashion_mnist")
     add("--data-dir", help="folder of prepared TFDS data")
     add("--architecture", choices=architectures, default=architectures[0])
-    add("--width-multiplier", type=float, default=1.0)
-    add("--epochs", type=int, default=10)
-    add("--batch-size", type=int, default=128)
+    add("--width-multiplier", type=positive_float, default=1.0)
+    add("--epochs", type=positive_int, default=10)
+    add("--batch-size", type=positive_int, default=128)
     add("--seed", type=int, default=0)
     add("--validation-split", type=float, default=0.1)
     add("--augment", action="store_true", help="shifts and flips")
-    add("--dtype", default="float32", help="float32 or mixed_bfloat16")
-    add("--output", type=pathlib.Path, required=True)
+    add("--dtype", choices=DTYPES, default="float32")
+    add("--output", type=pathlib.Path, required=True, help="folder of the run")
     return flags
 
 

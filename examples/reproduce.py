@@ -41,11 +41,16 @@ def parse_arguments():
     add("--list", action="store_true", help="print the recipes' names")
     add("--report", type=pathlib.Path, help="folder of finished runs")
     add("--data-dir", help="folder of prepared TFDS data")
-    add("--epochs", type=int, help="other than the recipe's")
-    add("--width-multiplier", type=float, default=1.0)
-    add("--seed", type=int, default=0)
-    add("--dtype", default="float32", help="float32 or mixed_bfloat16")
-    add("--output", type=pathlib.Path)
+    add("--epochs", type=common.positive_int, help="other than the recipe's")
+    add(
+        "--width-multiplier",
+        type=common.positive_float,
+        default=1.0,
+        help="of the recipe's widths",
+    )
+    add("--seed", type=int, default=0, help="of weights, split and order")
+    add("--dtype", choices=common.DTYPES, default="float32")
+    add("--output", type=pathlib.Path, help="folder of the run")
     flags = parser.parse_args()
     if not flags.list and not flags.report:
         if flags.recipe not in RECIPES:

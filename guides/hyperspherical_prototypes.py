@@ -174,8 +174,8 @@ print(
 )
 
 """
-With so few classes and units the difference is small; it grows with both.
-`python -m benchmarks.inference` measures 10, 100 and 1000 classes on all
+The times of such small layers are mostly overhead. `python -m
+benchmarks.inference` measures 10, 100 and 1000 classes on all
 backends. What theory says: Forward-Forward needs as many times the
 multiplications of HFF as there are classes, a little less because HFF also
 compares with the prototypes.

@@ -7,6 +7,7 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
 from keras_ff.layers import PrototypeConv2D
 from keras_ff.layers import PrototypeDense
+from keras_ff.layers.goodness_head import check_num_classes
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel
@@ -72,7 +73,7 @@ class Builder:
                 f"width_multiplier={width_multiplier}"
             )
         self.method = method
-        self.num_classes = num_classes
+        self.num_classes = check_num_classes(num_classes)
         self.width_multiplier = width_multiplier
         self.dropout = DROPOUT[method] if dropout is None else dropout
         self.model_options = dict(model_options or {})

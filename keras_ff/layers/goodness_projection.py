@@ -58,7 +58,7 @@ class GoodnessProjection(PooledHead):
     ):
         super().__init__(num_classes, pooling, data_format, **kwargs)
         self.projection = keras.layers.Dense(
-            num_classes,
+            self.num_classes,
             use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             kernel_regularizer=kernel_regularizer,

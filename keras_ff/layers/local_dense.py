@@ -1,3 +1,5 @@
+import numbers
+
 import keras
 
 from keras_ff.layers.kernel_layer import KernelLayer
@@ -45,6 +47,9 @@ class LocalDense(KernelLayer):
                 "everywhere. Use normalization='layer', 'group', 'rms' or "
                 f"None. Received: normalization={normalization!r}"
             )
+        if isinstance(units, numbers.Integral):
+            # Keras refuses NumPy's.
+            units = int(units)
         dense_arguments = self._take_arguments(kwargs)
         super().__init__(**kwargs)
         self.dense = keras.layers.Dense(

@@ -2,6 +2,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff.layers import HypersphericalPrototypes
+from keras_ff.models.forward_only_model import ForwardOnlyModel
 from keras_ff.models.labels import check_labels
 
 
@@ -29,7 +30,17 @@ def adapt_prototypes(model, x, y):
     model.fit(x_train, y_train, epochs=5)
     ```
     """
+    if not isinstance(model, ForwardOnlyModel):
+        raise TypeError(
+            "`model` must be a ForwardOnlyModel. Received: "
+            f"{model!r} of type {type(model).__name__}"
+        )
     check_labels(y, model.num_classes)
+    if not len(y):
+        raise ValueError("`x` and `y` must hold samples. Received: none")
+    x = ops.convert_to_tensor(x)
+    if not np.all(ops.convert_to_numpy(ops.isfinite(x))):
+        raise ValueError("`x` must be finite. Received: NaN or infinity")
     y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
     if y.ndim == 2 and y.shape[1] != 1:
         y = np.argmax(y, axis=1)
@@ -42,7 +53,7 @@ def adapt_prototypes(model, x, y):
             layer.goodness.adapt(layer.activate(*args), y)
         return layer(*args, training=False, **kwargs)[0]
 
-    model._graph.run(ops.convert_to_tensor(x), visit, False)
+    model._graph.run(x, visit, False)
     if not heads:
         raise ValueError(
             "No local layer of the model has HypersphericalPrototypes. "

@@ -195,8 +195,9 @@ def _with_overlay(layers, kwargs):
     for layer in rest:
         if not isinstance(layer, FFDense):
             raise TypeError(
-                "A ForwardForwardModel is made of FFDense layers. Received: "
-                f"{layer!r} of type {type(layer).__name__}"
+                "A ForwardForwardModel is made of FFDense layers; it flattens "
+                f"its input itself. Received: {layer!r} of type "
+                f"{type(layer).__name__}"
             )
     return [
         first,

@@ -1,3 +1,6 @@
+import difflib
+import numbers
+
 import keras
 
 from keras_ff.layers import GoodnessProjection
@@ -32,10 +35,11 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
         A `ForwardOnlyModel`.
 
     Raises:
-        TypeError: if the model is not a functional Keras model.
-        ValueError: if the model has several inputs or outputs, or it cannot
-            be cut where or as often as asked; the message names the valid
-            cut points.
+        TypeError: if the model is not a functional Keras model, or `cut` is
+            of another type.
+        ValueError: if the model has several inputs or outputs, ends in a
+            softmax, or cannot be cut where or as often as asked; the message
+            names valid cut points.
 
     Example:
 
@@ -59,19 +63,18 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
             "`model` must have one input and one output. Received: "
             f"{len(model.inputs)} inputs, {len(model.outputs)} outputs"
         )
+    last = model.layers[-1]
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        raise ValueError(
+            f"The model ends in a softmax ('{last.name}'): every block gets a "
+            "head of its own. Give it without its classification top "
+            "(include_top=False)."
+        )
     points = cut_points(model)
-    if isinstance(cut, int):
-        names = _even_cuts(model, points, cut)
+    if isinstance(cut, numbers.Integral):
+        names = _even_cuts(model, points, int(cut))
     else:
-        names = list(cut)
-        wrong = [name for name in names if name not in points]
-        if wrong:
-            raise ValueError(
-                f"The model cannot be cut after {wrong}: more than one tensor "
-                "crosses there, or there is no such layer. Valid cut points: "
-                f"{list(points)}"
-            )
-        names.sort(key=list(points).index)
+        names = _named_cuts(model, points, cut)
     goodness = goodness or GoodnessProjection
     tensors = [*(points[name] for name in names), model.outputs[0]]
     start, blocks = model.inputs[0], []
@@ -83,6 +86,36 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
         start = tensor
     inputs = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype)
     return ForwardOnlyModel([inputs, *blocks], **options)
+
+
+def _named_cuts(model, points, cut):
+    """The given cut points, checked, in the order of the layers."""
+    names = [cut] if isinstance(cut, str) else cut
+    if not isinstance(names, (list, tuple)):
+        raise TypeError(
+            "`cut` must be a number of blocks or a list of layer names. "
+            f"Received: cut={cut!r}"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"`cut` names a layer twice. Received: cut={cut}")
+    layers = [layer.name for layer in model.layers]
+    for name in names:
+        if name not in layers:
+            near = difflib.get_close_matches(str(name), points)
+            raise ValueError(
+                f"The model has no layer {name!r} to cut after. "
+                f"Similar cut points: {near}"
+            )
+        if name not in points:
+            place = layers.index(name)
+            rest = sorted(
+                points, key=lambda point: abs(layers.index(point) - place)
+            )
+            raise ValueError(
+                f"The model cannot be cut after {name!r}: more than one "
+                f"tensor crosses there. Nearest valid cut points: {rest[:6]}"
+            )
+    return sorted(names, key=list(points).index)
 
 
 def _even_cuts(model, points, number):

@@ -62,6 +62,13 @@ class WeightedGoodness(keras.layers.Layer):
         self.layer_metrics = layer_metrics
 
     def build(self, input_shape):
+        for shape in input_shape:
+            if len(shape) != 2 or shape[1] is None:
+                raise ValueError(
+                    "The goodness of a local layer must have the shape "
+                    f"(batch, num_classes). Received: {tuple(shape)}. FFDense "
+                    "layers belong into a ForwardForwardModel."
+                )
         if len({tuple(shape) for shape in input_shape}) > 1:
             raise ValueError(
                 "All local layers must have the same `num_classes`. Received "

@@ -73,3 +73,12 @@ def test_unknown_recipe_is_refused():
     done = run("caw-lenet-mnist", "--output", "nowhere")
     assert done.returncode == 2
     assert "unknown recipe 'caw-lenet-mnist'" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--epochs", "--width-multiplier"])
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_numbers_must_be_positive(flag, value, tmp_path):
+    done = run("hff-mlp-digits", flag, value, "--output", tmp_path / "run")
+    assert done.returncode == 2
+    assert f"argument {flag}: must be positive, received {value}" in done.stderr
+    assert not (tmp_path / "run").exists()

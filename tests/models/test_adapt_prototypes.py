@@ -46,6 +46,27 @@ def test_model_without_prototypes():
         adapt_prototypes(dense_model(), *data(4))
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda x, y: (x[:0], y[:0]), "must hold samples"),
+        (lambda x, y: (x * np.nan, y), "`x` must be finite"),
+    ],
+)
+def test_bad_data_changes_nothing(change, message):
+    model = prototype_model()
+    before = [numpy(v) for v in model.weights]
+    with pytest.raises(ValueError, match=message):
+        adapt_prototypes(model, *change(*data(6)))
+    for variable, old in zip(model.weights, before):
+        np.testing.assert_array_equal(numpy(variable), old)
+
+
+def test_other_model():
+    with pytest.raises(TypeError, match="must be a ForwardOnlyModel"):
+        adapt_prototypes(keras.Sequential(), *data(4))
+
+
 def test_bad_label():
     x, y = data(4)
     with pytest.raises(ValueError, match=r"whole numbers in \[0, 3\)"):

@@ -102,6 +102,19 @@ def test_goodness_of_ones_own():
         assert isinstance(layer.goodness, layers.HypersphericalPrototypes)
 
 
+def with_top():
+    model = residual()
+    x = keras.layers.GlobalAveragePooling2D()(model.output)
+    x = keras.layers.Dense(CLASSES, activation="softmax")(x)
+    return keras.Model(model.input, x)
+
+
+@pytest.mark.parametrize("cut", ["relu", ["relu"], np.int64(2)])
+def test_ways_to_say_where(cut):
+    model = localize(residual(), CLASSES, cut=cut)
+    assert len(model.local_layers) == 2
+
+
 def two_inputs():
     inputs = [keras.Input((2,)), keras.Input((2,))]
     return keras.Model(inputs, keras.layers.Add()(inputs))
@@ -110,8 +123,11 @@ def two_inputs():
 @pytest.mark.parametrize(
     "make, cut, error, message",
     [
-        (residual, ["second"], ValueError, r"after \['second'\].*'first', 'a"),
-        (residual, ["nowhere"], ValueError, r"after \['nowhere'\]"),
+        (residual, ["second"], ValueError, r"after 'second'.*'first', 'add"),
+        (residual, ["frst"], ValueError, r"no layer 'frst'.*\['first'\]"),
+        (residual, ["add", "add"], ValueError, "names a layer twice"),
+        (residual, 2.5, TypeError, "number of blocks or a list.*cut=2.5"),
+        (with_top, 2, ValueError, "ends in a softmax"),
         (residual, 4, ValueError, r"into 4 blocks.*\['first', 'relu'\]"),
         (residual, 0, ValueError, "into 0 blocks"),
         (lambda: 3, 2, TypeError, "functional Keras model. Received: 3"),

@@ -560,3 +560,29 @@ def test_input_of_another_shape():
     with pytest.raises(ValueError, match="shape"):
         model.fit(X[:, :-1], Y, verbose=0)
     assert_close(state(model), before)
+
+
+@pytest.mark.parametrize(
+    "loss, labels, message",
+    [
+        (
+            keras.losses.CategoricalCrossentropy,
+            Y,
+            r"CategoricalCrossentropy takes one-hot rows. Received.*\(",
+        ),
+        (
+            keras.losses.SparseCategoricalCrossentropy,
+            np.eye(CLASSES)[Y],
+            "takes class numbers. Received: labels of shape",
+        ),
+    ],
+)
+def test_labels_that_a_loss_of_keras_does_not_take(loss, labels, message):
+    model = compiled(loss=loss(from_logits=True))
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, labels, verbose=0)
+
+
+def test_ff_dense_belongs_into_another_model():
+    with pytest.raises(ValueError, match=r"\(None,\). FFDense.*ForwardForward"):
+        ForwardOnlyModel([keras.Input((6,)), layers.FFDense(5)])

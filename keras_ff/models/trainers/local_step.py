@@ -103,6 +103,18 @@ class LocalStep:
         if y is None:
             raise ValueError("Labels are needed. Received: y=None")
         check_label_shape(y.shape, self.num_classes)
+        rows = len(y.shape) == 2 and y.shape[1] != 1
+        sparse = isinstance(
+            self.loss, keras.losses.SparseCategoricalCrossentropy
+        )
+        dense = isinstance(self.loss, keras.losses.CategoricalCrossentropy)
+        if (sparse and rows) or (dense and not rows):
+            raise ValueError(
+                f"{type(self.loss).__name__} takes "
+                + ("class numbers" if sparse else "one-hot rows")
+                + f". Received: labels of shape {tuple(y.shape)}. "
+                "keras_ff.losses.LocalCrossentropy takes both."
+            )
 
     def _in_order(self, gradients):
         return [gradients[id(v)] for v in self.trainable_variables]
