@@ -330,9 +330,8 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         return super().test_on_batch(x, y, *args, **kwargs)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        if y is None:
-            # Keras asks for metrics first, to build them.
-            raise ValueError("Labels are needed. Received: y=None")
+        # Keras asks for metrics first, to build them.
+        self._check_batch(y)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def call(self, inputs, training=None, mask=None):
