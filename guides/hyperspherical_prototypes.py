@@ -183,5 +183,49 @@ compares with the prototypes.
 ## Which settings matter?
 
 The paper does not publish margin, scale, the number of prototypes per class
-and the size of the embedding.
+and the size of the embedding, so we looked, on Fashion-MNIST with two dense
+layers of 500 units.
+
+**A search** (`python -m benchmarks.hff_search`: 30 trials of Bayesian
+optimisation, 3 epochs each, one seed, validation accuracy 86.4 % to 88.9 %).
+The ten best trials all hand on features divided by their root mean square,
+nine of them compare in an embedding of 128 or 512 dimensions; the seven best
+have a scale of 6 to 11 (a learning rate below 1e-3, no dropout in so short a
+training) and a margin of 0.2 to 0.35. The defaults of `SmoothMarginLoss` and
+`PrototypeDense` come from there.
+
+**An ablation** (`python examples/ablation.py hff`: 6 epochs, three seeds, test
+accuracy after the last epoch, mean and standard deviation over the seeds).
+
+| variant | test accuracy (%) |
+|---|---|
+| base: 1 prototype, embedding 512, margin 0.25, scale 8 | 89.21 ± 0.05 |
+| 2 prototypes per class | 89.16 ± 0.03 |
+| 4 prototypes per class | 89.13 ± 0.09 |
+| no embedding | 87.71 ± 0.08 |
+| margin 0 | 89.27 ± 0.10 |
+| Proxy-Anchor loss (alpha 32, delta 0.1) | 88.23 ± 0.21 |
+| prototypes start at class means | 89.25 ± 0.05 |
+| prototypes fixed, random | 89.24 ± 0.09 |
+| prototypes fixed, orthogonal | 89.23 ± 0.13 |
+| prototypes fixed, maximally separated | 89.10 ± 0.08 |
+| plain projection (Mono-Forward) | 88.99 ± 0.25 |
+
+Every seed is in `benchmarks/results/ablation_hff_fashion_mnist.png`. What we
+conclude, for this network and data set:
+
+- the **embedding** is what counts, 1.5 points: a linear map of the activation
+  before it meets the prototypes. It also makes the head a larger one;
+- once there is an embedding, the prototypes need not be **learned**, and where
+  they **start** does not matter: the embedding turns the activation towards
+  wherever they are;
+- **several prototypes** per class and the **margin** bring nothing here. Ten
+  kinds of clothing may be too simple to need them;
+- the sphere is 0.2 points better than a **plain projection**, within the
+  spread of the seeds, and varies less. Its strength is what this guide began
+  with: scores that need no negative data and no second pass, and prototypes
+  that can be looked at;
+- Proxy-Anchor's loss, in its published setting, is a point behind; the third
+  candidate, `softplus` of the scaled margin divided by the scale, is this
+  loss times a constant, which Adam does not see.
 """
