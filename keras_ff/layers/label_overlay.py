@@ -31,6 +31,14 @@ class LabelOverlay(keras.layers.Layer):
     Raises:
         ValueError: if the input has no more features than there are classes.
 
+    Example:
+
+    ```python
+    overlay = keras_ff.layers.LabelOverlay(10)
+    candidates = overlay(x)  # (batch, 10, features): every label in turn
+    pairs = overlay(x, labels=ops.stack([right, wrong], axis=1))
+    ```
+
     Reference:
 
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), section 3.3

@@ -25,6 +25,12 @@ class SquaredGoodness(keras.layers.Layer):
     Raises:
         ValueError: if `reduction` is unknown or `threshold` is negative.
 
+    Example:
+
+    ```python
+    goodness = keras_ff.layers.SquaredGoodness()(activation)
+    ```
+
     Reference:
 
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), equation 1

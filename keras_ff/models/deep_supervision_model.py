@@ -17,6 +17,9 @@ class DeepSupervisionModel(keras.Model):
     Args:
         inputs, outputs, name: as in `keras.Model`.
 
+    Raises:
+        TypeError: in `compile`, if `loss` is not a `keras.losses.Loss`.
+
     Example:
 
     ```python
