@@ -56,6 +56,10 @@ def test_caw_resnet17_has_the_published_settings():
     assert isinstance(model.contribution, keras_ff.contributions.LossAware)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="what it calls is tested on every backend; one run is enough",
+)
 @pytest.mark.parametrize("family", ["deeperforward", "backprop"])
 def test_short_run_and_report(family, tmp_path):
     arguments = [f"{family}-tiny_cnn-digits", "--epochs", "1"]
