@@ -16,13 +16,7 @@ def run(data, folder, output, kill=None):
     command = [sys.executable, SCRIPT, data, folder, output]
     return subprocess.run(
         command + ([kill] if kill else []),
-        env={
-            **os.environ,
-            "PYTHONWARNINGS": "ignore",
-            # The four runs compile the same step on JAX.
-            "JAX_COMPILATION_CACHE_DIR": str(output.parent / "cache"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        },
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
         stderr=subprocess.PIPE,
         text=True,
     )
