@@ -34,14 +34,6 @@ RESNET17 = [(3, 3, 100)] + [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def fast_compilation():
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_disable_most_optimizations", True)
-
-
 def size(convolutions):
     return sum(k * k * n_in * n_out for k, n_in, n_out in convolutions)
 

@@ -8,6 +8,7 @@ import sys
 import keras
 import pytest
 
+from benchmarks import memory
 from benchmarks import rates
 
 pytest.importorskip("matplotlib")
@@ -19,6 +20,26 @@ def test_limit_is_the_share_of_the_matrix_products():
     assert rates.ratio_limit(8) == pytest.approx((8 + 8) / (8 + 8 + 7))
     free = {"output": 1.0, "kernel_gradient": 2.0, "input_gradient": 0.0}
     assert rates.ratio_limit(8, free) == 1.0
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow",
+    reason="a resident set is too coarse for stacks as small as these",
+)
+@pytest.mark.parametrize("kind", ["bare", "published"])
+def test_memory_of_a_local_step_does_not_grow_with_depth(kind):
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # How XLA orders operations is what matters here.
+        jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        (result,) = memory.measure([kind], [2, 6], batch_size=8)
+    finally:
+        if keras.backend.backend() == "jax":
+            jax.config.update("jax_disable_most_optimizations", True)
+    assert result["local_growth"] < 1.1
+    assert result["backprop_growth"] > 1.8
 
 
 def test_quick_run_writes_table_json_and_plot(tmp_path):
