@@ -177,9 +177,9 @@ print(
 The times of such small layers are mostly overhead. `python -m
 benchmarks.inference` measures 10, 100 and 1000 classes on all
 backends: on two CPU cores, for 256 images, Forward-Forward takes 7 to 11, 59
-to 97 and 334 to 805 times as long. What theory says: Forward-Forward needs as many times the
-multiplications of HFF as there are classes, a little less because HFF also
-compares with the prototypes.
+to 97 and 334 to 805 times as long. What theory says: Forward-Forward needs as
+many times the multiplications of HFF as there are classes, a little less
+because HFF also compares with the prototypes.
 
 ## Which settings matter?
 
