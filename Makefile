@@ -28,6 +28,7 @@ test: setup
 	@failed=0; for backend in $(BACKENDS); do \
 	echo "== $$backend"; \
 	KERAS_BACKEND=$$backend $(BIN)/python -m pytest -q -n $(WORKERS) \
+	--dist worksteal \
 	$(PYTEST_ARGS) || failed=1; \
 	done; exit $$failed
 

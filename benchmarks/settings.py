@@ -12,7 +12,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 QUICK = {
     "widths": [8],
     "layers": 2,
-    "depths": [2, 4],
+    "depths": [2],
     "memory_stacks": ["bare"],
     "batch_size": 2,
     "repeats": 1,

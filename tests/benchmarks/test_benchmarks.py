@@ -77,9 +77,6 @@ def test_quick_run_writes_table_json_and_plot(tmp_path):
         low, high = row["ratio_quartiles"]
         assert 0 < low <= row["ratio"] <= high
 
-    (memory,) = result["memory"]
-    assert memory["kind"] == "bare" and memory["depths"] == [2, 4]
-    assert len(memory["local_bytes"]) == len(memory["backprop_bytes"]) == 2
-    if backend != "tensorflow":
-        # A resident set is too coarse for stacks as small as these.
-        assert memory["backprop_growth"] > 1.3
+    (sizes,) = result["memory"]
+    assert sizes["kind"] == "bare" and sizes["depths"] == [2]
+    assert len(sizes["local_bytes"]) == len(sizes["backprop_bytes"]) == 1
