@@ -1,4 +1,5 @@
 import keras
+from keras import tree
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -61,14 +62,16 @@ class DeepSupervisionModel(keras.Model):
     ):
         losses = [
             self.loss(y, goodness, sample_weight=sample_weight)
-            for goodness in y_pred
+            # Keras gives one output without a list.
+            for goodness in tree.flatten(y_pred)
         ]
         penalties = [self._aggregate_additional_loss(p) for p in self.losses]
         return sum(losses) + sum(penalties)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, y, sum(y_pred), sample_weight)
+        prediction = sum(tree.flatten(y_pred))
+        return super().compute_metrics(x, y, prediction, sample_weight)
 
     def predict(self, *args, **kwargs):
         """The summed goodness (logits) of samples, as in `keras.Model`."""
-        return sum(super().predict(*args, **kwargs))
+        return sum(tree.flatten(super().predict(*args, **kwargs)))

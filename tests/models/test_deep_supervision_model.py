@@ -92,6 +92,24 @@ def test_predict_evaluate_and_reload_use_the_sum(tmp_path):
     )
 
 
+def test_one_head_is_a_plain_model():
+    x, y = data(12)
+    inputs = keras.Input((FEATURES,))
+    outputs = keras.layers.Dense(CLASSES)(inputs)
+    model = DeepSupervisionModel(inputs, [outputs])
+    model.compile(keras.optimizers.SGD(RATE), LocalCrossentropy())
+    dense = model.layers[-1]
+    expected = x @ numpy(dense.kernel) + numpy(dense.bias)
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6
+    )
+    loss, hits = model.evaluate(x, y, verbose=0)
+    assert loss == pytest.approx(layer_losses(expected[:, None], y)[0], 1e-5)
+    assert hits == pytest.approx(accuracy(expected, y))
+    model.fit(x, y, verbose=0)
+    assert np.any(numpy(dense.bias) != 0)
+
+
 def test_loss_by_name_is_refused():
     with pytest.raises(TypeError, match="`loss` must be a keras.losses.Loss"):
         make().compile(loss="mse")
