@@ -92,7 +92,7 @@ class ForwardForwardModel(ForwardOnlyModel):
             args = [_with_overlay(layers, kwargs)]
             units = [layer.dense.units for layer in layers[1:]]
             options["units"] = sum(units[1:] or units)
-            options.setdefault("contribution", SkipFirst())
+            options["contribution"] = options.get("contribution") or SkipFirst()
         elif not isinstance(
             producer(kwargs.get("outputs", args[-1] if args else None)),
             ForwardForwardReadout,

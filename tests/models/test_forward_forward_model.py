@@ -97,7 +97,8 @@ def test_prediction_is_the_goodness_of_every_label_without_the_first_layer():
         rtol=1e-4,
         atol=1e-4,
     )
-    np.testing.assert_array_equal(model.contribution.weights, [0, 1, 1])
+    for same in (model, make(contribution=None)):
+        np.testing.assert_array_equal(same.contribution.weights, [0, 1, 1])
 
 
 def test_one_layer_predicts_by_itself():
