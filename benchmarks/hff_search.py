@@ -31,7 +31,7 @@ def parse_arguments():
     add("--dataset", default="fashion_mnist")
     add("--data-dir")
     add("--trials", type=int, default=30)
-    add("--epochs", type=int, default=4)
+    add("--epochs", type=int, default=3)
     add("--units", nargs="+", type=int, default=[500, 500])
     add("--seed", type=int, default=0)
     add("--output", type=Path, required=True)

@@ -108,7 +108,6 @@ def _compare(settings, classes, batch_size):
         "batch_size": batch_size,
         "seconds": medians,
         "speedup": medians["ff_goodness"] / medians["hff"],
-        "speedup_over_readout": medians["ff_readout"] / medians["hff"],
         "speedup_in_multiplications": operations["ff"] / operations["hff"],
     }
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def run(module, backend, settings):
-    """What a module's `main(settings, output)` writes, on one backend.
+    """What a module writes on one backend.
 
-    Keras has one backend a process, so the module runs in its own.
+    Keras has one backend a process, so the module runs in its own, with the
+    settings (JSON) and the path of its results as arguments.
     """
     with tempfile.TemporaryDirectory() as folder:
         output = os.path.join(folder, "results.json")

@@ -191,6 +191,7 @@ def build_hff(variant, info, flags):
     options = hff_study()[variant]
 
     def layer():
+        # 500 at the default width.
         units = round(2500 * flags.width_multiplier)
         if options is None:
             return keras_ff.layers.LocalBlock(

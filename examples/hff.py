@@ -5,7 +5,7 @@
 
 The same command resumes an interrupted run. The paper (Sarode et al., 2026,
 arXiv 2605.00082) does not publish margin, scale, prototypes per class and the
-size of the embedding; the defaults are what benchmarks/hff_search.py found.
+size of the embedding; their defaults are what benchmarks/hff_search.py found.
 """
 
 import common

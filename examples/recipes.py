@@ -40,7 +40,8 @@ DEEPERFORWARD = dict(
 DEEPERFORWARD_TINY = dict(DEEPERFORWARD, weight_decay=1e-2)
 DEEPERFORWARD_VGG = dict(DEEPERFORWARD, optimizer="adam", weight_decay=0.0)
 
-# HFF publishes no hyperparameters; these are what hff_search.py found.
+# HFF publishes no hyperparameters; margin, scale and embedding are what
+# benchmarks/hff_search.py found, the rest is ours.
 HFF = dict(
     method="prototype",
     paper="HFF, arXiv 2605.00082",

@@ -24,7 +24,8 @@ import keras_ff
 def main():
     flags = parse_arguments()
     if flags.list:
-        print("\n".join(RECIPES))
+        for name, recipe in RECIPES.items():
+            print(f"{name}  ({recipe['paper']})")
     elif flags.report:
         report(flags.report)
     else:

@@ -136,8 +136,8 @@ figure.savefig("hyperspherical_prototypes.png", dpi=120)
 print("written: hyperspherical_prototypes.png")
 
 """
-The second layer sees better features than the pixels and its classes lie
-closer to their prototypes. No gradient went from one to the other.
+In both layers every class has gathered near its own prototype, though no
+gradient went from one layer to the other.
 
 ## One pass against one pass per class
 
