@@ -14,7 +14,7 @@ def mlp(
     """A dense network.
 
     The input is flattened; every layer has ReLU, dropout and layer
-    normalization.
+    normalization (with `"prototype"`, division by the root mean square).
 
     Args:
         input_shape: shape of one sample.

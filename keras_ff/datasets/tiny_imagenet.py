@@ -42,40 +42,34 @@ def builder_class():
             manual = pathlib.Path(dl_manager.manual_dir)
             folder = manual / FOLDER
             if not folder.exists():
-                archive = manual / f"{FOLDER}.zip"
-                if not archive.exists():
-                    raise FileNotFoundError(
-                        f"Found neither {folder} nor {archive}."
-                    )
-                folder = dl_manager.extract(archive) / FOLDER
-            numbers = {
-                line: i
-                for i, line in enumerate(
-                    (folder / "wnids.txt").read_text().split()
-                )
-            }
+                folder = dl_manager.extract(manual / f"{FOLDER}.zip") / FOLDER
+            wnids = (folder / "wnids.txt").read_text().split()
+            numbers = {wnid: i for i, wnid in enumerate(wnids)}
             return {
-                "train": self._train(folder, numbers),
-                "test": self._official_validation(folder, numbers),
+                "train": self._generate_examples(_train(folder), numbers),
+                "test": self._generate_examples(_validation(folder), numbers),
             }
 
-        def _train(self, folder, numbers):
-            for wnid, label in numbers.items():
-                images = folder / "train" / wnid / "images"
-                for path in sorted(images.iterdir()):
-                    yield path.name, {"image": os.fspath(path), "label": label}
-
-        def _official_validation(self, folder, numbers):
-            annotations = folder / "val" / "val_annotations.txt"
-            for line in annotations.read_text().splitlines():
-                name, wnid, *_ = line.split("\t")
-                path = folder / "val" / "images" / name
-                yield name, {"image": os.fspath(path), "label": numbers[wnid]}
-
-        def _generate_examples(self, *args):
-            raise NotImplementedError("Each split has a generator of its own.")
+        def _generate_examples(self, files, numbers):
+            for path, wnid in files:
+                example = {"image": os.fspath(path), "label": numbers[wnid]}
+                yield path.name, example
 
     return TinyImagenet
+
+
+def _train(folder):
+    """The training images and the names of their classes."""
+    for path in sorted((folder / "train").glob("*/images/*")):
+        yield path, path.parts[-3]
+
+
+def _validation(folder):
+    """The official validation images and the names of their classes."""
+    annotations = folder / "val" / "val_annotations.txt"
+    for line in annotations.read_text().splitlines():
+        name, wnid, *_ = line.split("\t")
+        yield folder / "val" / "images" / name, wnid
 
 
 def prepare(data_dir=None):

@@ -16,10 +16,7 @@ class ForwardForwardLoss(keras.losses.Loss):
     of candidate labels, one of which is right.
 
     Args:
-        reduction: as in `keras.losses.Loss`. Defaults to
-            `"sum_over_batch_size"`.
-        name: string, the loss's name.
-        dtype: the dtype of the computation. Defaults to float32.
+        name, reduction, dtype: as in `keras.losses.Loss`.
 
     Call arguments:
         y_true: the number of the right candidate, of shape `(batch,)` or
@@ -36,14 +33,6 @@ class ForwardForwardLoss(keras.losses.Loss):
 
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), equation 1
     """
-
-    def __init__(
-        self,
-        reduction="sum_over_batch_size",
-        name="forward_forward_loss",
-        dtype=None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true, y_pred):
         y_pred = ops.convert_to_tensor(y_pred)

@@ -4,6 +4,7 @@ from keras import ops
 from keras_ff.layers import HypersphericalPrototypes
 from keras_ff.models.forward_only_model import ForwardOnlyModel
 from keras_ff.models.labels import check_labels
+from keras_ff.models.local_statistics import class_numbers
 
 
 def adapt_prototypes(model, x, y):
@@ -20,8 +21,9 @@ def adapt_prototypes(model, x, y):
         y: its labels, class numbers or one-hot rows.
 
     Raises:
-        ValueError: if no layer of the model has prototypes, or the labels do
-            not fit the model.
+        TypeError: if `model` is not a `ForwardOnlyModel`.
+        ValueError: if no layer of the model has prototypes, the labels do not
+            fit the model, or there are no samples or NaN among them.
 
     Example:
 
@@ -41,9 +43,7 @@ def adapt_prototypes(model, x, y):
     x = ops.convert_to_tensor(x)
     if not np.all(ops.convert_to_numpy(ops.isfinite(x))):
         raise ValueError("`x` must be finite. Received: NaN or infinity")
-    y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
-    if y.ndim == 2 and y.shape[1] != 1:
-        y = np.argmax(y, axis=1)
+    y = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
     heads = 0
 
     def visit(index, layer, args, kwargs):

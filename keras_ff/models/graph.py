@@ -208,7 +208,15 @@ def cut_points(model):
     Returns:
         Dict from the name of a layer to its output tensor, in the order of
         the layers. The model's input and its output are not among them.
+
+    Raises:
+        TypeError: if the model is not a functional Keras model.
     """
+    if not hasattr(model, "_nodes_by_depth"):
+        raise TypeError(
+            "`model` must be a functional Keras model. Received: "
+            f"{model!r} of type {type(model).__name__}"
+        )
     nodes = [
         node
         for depth in sorted(model._nodes_by_depth, reverse=True)

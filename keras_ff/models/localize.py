@@ -7,6 +7,7 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
 from keras_ff.models.forward_only_model import ForwardOnlyModel
 from keras_ff.models.graph import cut_points
+from keras_ff.models.graph import producer
 
 
 def localize(model, num_classes, cut=4, goodness=None, **options):
@@ -51,26 +52,19 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
     model.compile(optimizer=keras.optimizers.AdamW(1e-3))
     ```
     """
-    if not isinstance(model, keras.Model) or not hasattr(
-        model, "_nodes_by_depth"
-    ):
-        raise TypeError(
-            "`model` must be a functional Keras model. Received: "
-            f"{model!r} of type {type(model).__name__}"
-        )
+    points = cut_points(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "`model` must have one input and one output. Received: "
             f"{len(model.inputs)} inputs, {len(model.outputs)} outputs"
         )
-    last = model.layers[-1]
+    last = producer(model.outputs[0])
     if getattr(last, "activation", None) is keras.activations.softmax:
         raise ValueError(
             f"The model ends in a softmax ('{last.name}'): every block gets a "
             "head of its own. Give it without its classification top "
             "(include_top=False)."
         )
-    points = cut_points(model)
     if isinstance(cut, numbers.Integral):
         names = _even_cuts(model, points, int(cut))
     else:
