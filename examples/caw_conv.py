@@ -47,7 +47,7 @@ def main():
         build,
         learning_rate=0.08 if large else 0.03,
         final_learning_rate=0.006 if large else 0.003,
-        image_size=image_size,
+        load=lambda flags: common.pipelines(flags, image_size),
     )
 
 

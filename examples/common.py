@@ -19,6 +19,8 @@ import math
 import os
 import pathlib
 import platform
+import statistics
+import subprocess
 import time
 
 import keras
@@ -39,6 +41,7 @@ DATASETS = (
     "cifar10",
     "cifar100",
     "tiny_imagenet",
+    "imagenet2012",
     "digits",
 )
 
@@ -88,13 +91,26 @@ def contribution(flags):
     return CONTRIBUTIONS[flags.contribution]()
 
 
+def pipelines(flags, image_size=None):
+    """The data of the flags, read and normalised by `tf.data`."""
+    return keras_ff.datasets.load(
+        flags.dataset,
+        batch_size=flags.batch_size,
+        data_dir=flags.data_dir,
+        augment=flags.augment,
+        validation_split=flags.validation_split,
+        seed=flags.seed,
+        image_size=image_size,
+    )
+
+
 def run(
     title,
     flags,
     build,
     learning_rate,
     final_learning_rate,
-    image_size=None,
+    load=pipelines,
     prepare=None,
 ):
     """Trains, or goes on training, and writes the results.
@@ -105,7 +121,7 @@ def run(
         build: function `DatasetInfo -> compiled model`.
         learning_rate, final_learning_rate: ends of a cosine over the epochs,
             stepped once an epoch.
-        image_size: int, what images are resized to. Defaults to their own.
+        load: function `flags -> Splits` of batches.
         prepare: function `(model, train)`, called before a new training.
     """
     output = flags.output
@@ -115,22 +131,16 @@ def run(
         k: v for k, v in vars(flags).items() if k not in ("output", "data_dir")
     }
     config["backend"] = keras.backend.backend()
+    # As it is read back: tuples become lists.
+    config = json.loads(json.dumps(config))
     if is_finished(output, config):
-        print((output / "metrics.json").read_text())
+        print_results(json.loads((output / "metrics.json").read_text()))
         print(f"This run is finished. Remove {output} to train anew.")
         return
 
     keras.utils.set_random_seed(flags.seed)
     keras.config.set_dtype_policy(flags.dtype)
-    train, validation, test = keras_ff.datasets.load(
-        flags.dataset,
-        batch_size=flags.batch_size,
-        data_dir=flags.data_dir,
-        augment=flags.augment,
-        validation_split=flags.validation_split,
-        seed=flags.seed,
-        image_size=image_size,
-    )
+    train, validation, test = load(flags)
     model = build(keras_ff.datasets.info(flags.dataset))
     model.summary()
 
@@ -142,6 +152,8 @@ def run(
         train,
         validation_data=validation,
         epochs=flags.epochs,
+        # The data has an order of its own.
+        shuffle=False,
         verbose=2,
         callbacks=[
             keras.callbacks.LearningRateScheduler(
@@ -184,23 +196,28 @@ def run(
         "selected_epoch": int(selected["epoch"]),
         **local_results(model, last_result),
         "parameters": model.count_params(),
-        "seconds": seconds.total(),
+        "seconds": sum(seconds.of_epochs()),
+        "median_seconds_of_an_epoch": statistics.median(seconds.of_epochs()),
         "hardware": {
             "processor": processor(),
             "cores": os.cpu_count(),
-            "devices": [str(d) for d in keras.distribution.list_devices()]
-            if keras.backend.backend() == "jax"
-            else None,
+            "accelerator": accelerator(),
         },
         "versions": {
             "keras": keras.__version__,
             "keras_ff": keras_ff.__version__,
             "python": platform.python_version(),
         },
+        "history": rows,
     }
     draw(title, output, rows, results)
     write_json(output / "metrics.json", results)
-    print(json.dumps(results, indent=2))
+    print_results(results)
+
+
+def print_results(results):
+    shown = {k: v for k, v in results.items() if k != "history"}
+    print(json.dumps(shown, indent=2))
 
 
 def local_results(model, result):
@@ -297,23 +314,34 @@ def processor():
     return platform.processor()
 
 
+def accelerator():
+    """The GPU's name, as its driver gives it, or `None`."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
 class Seconds(keras.callbacks.Callback):
-    """Adds up the time of finished epochs over interruptions."""
+    """Keeps the time of every finished epoch over interruptions."""
 
     def __init__(self, output):
         super().__init__()
         self._path = output / "seconds.json"
 
-    def total(self):
+    def of_epochs(self):
         if self._path.exists():
             return json.loads(self._path.read_text())
-        return 0.0
+        return []
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self._start
-        write_json(self._path, self.total() + seconds)
+        # An epoch that was not backed up is repeated.
+        write_json(self._path, [*self.of_epochs()[:epoch], seconds])
         left = seconds * (self.params["epochs"] - epoch - 1) / 60
         print(f"about {left:.1f} minutes left", flush=True)

@@ -71,7 +71,7 @@ def main():
         build,
         learning_rate=flags.learning_rate,
         final_learning_rate=flags.learning_rate / 100,
-        image_size=image_size,
+        load=lambda flags: common.pipelines(flags, image_size),
         prepare=prepare,
     )
 

@@ -145,6 +145,15 @@ RECIPES["caw-resnet17-tiny_imagenet"] = dict(
     augment=True,
     validation_split=0.1,
 )
+# Not published: as Tiny-ImageNet, with fewer epochs and narrow first layers.
+for _family in ("caw", "hff"):
+    RECIPES[f"{_family}-resnet17-imagenet2012"] = dict(
+        RECIPES[f"{_family}-resnet17-cifar10"],
+        dataset="imagenet2012",
+        epochs=60,
+        augment=True,
+        validation_split=0.01,
+    )
 # The library's own: strictly local single convolutions, more of the same.
 RECIPES["keras_ff-best-cifar10"] = dict(
     RECIPES["caw-resnet17-cifar10"],

@@ -41,6 +41,21 @@ import pytest  # noqa: E402
 keras.config.disable_traceback_filtering()
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "only_on(backend): skip it on the other backends"
+    )
+
+
+def pytest_collection_modifyitems(items):
+    """What no backend changes, and takes long, runs on one of them."""
+    for item in items:
+        marker = item.get_closest_marker("only_on")
+        if marker and keras.backend.backend() not in marker.args:
+            reason = f"runs on {' and '.join(marker.args)}; one is enough"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @pytest.fixture(autouse=True)
 def fresh_keras():
     """Every test has the same seed and Keras's own settings."""

@@ -1,5 +1,6 @@
 """Every guide has the tutobook header and runs, at small size."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -9,9 +10,17 @@ import sys
 import pytest
 
 GUIDES = sorted((pathlib.Path(__file__).parent.parent / "guides").glob("*.py"))
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+# One backend each, in turn.
+@pytest.mark.parametrize(
+    "guide",
+    [
+        pytest.param(guide, id=guide.stem, marks=pytest.mark.only_on(backend))
+        for guide, backend in zip(GUIDES, itertools.cycle(BACKENDS))
+    ],
+)
 def test_guide(guide, tmp_path):
     header = re.match(
         r'"""\nTitle: .+\nAuthors?: .+\nDate created: \d{4}/\d\d/\d\d\n'

@@ -41,10 +41,14 @@ class Builder:
         num_classes: int.
         method: one of `METHODS`.
         width_multiplier: float, scales every width, rounded to a multiple of
-            `num_classes`, at least one channel a class.
+            `num_classes`. Widths below half a channel a class are rounded to
+            whole channels, with `"cw"` to one channel a class.
         dropout: float, or `None` for the method's default.
         input_normalization: bool, whether each sample is first normalised
             over all its values, as published.
+        preprocessing: Keras layer without trainable weights, or a list of
+            them, that the input goes through first (augmentation,
+            normalisation); see `keras_ff.datasets.preprocessing`.
         model_options: keyword arguments of the model (`contribution`,
             `layer_clipnorm`, `layer_metrics`, `name`). With `"backprop"` and
             `"deep_supervision"` only `name` has a meaning.
@@ -59,6 +63,7 @@ class Builder:
         width_multiplier=1.0,
         dropout=None,
         input_normalization=True,
+        preprocessing=(),
         model_options=None,
         layer_options=None,
     ):
@@ -81,14 +86,27 @@ class Builder:
         self.goodness = []
         self.inputs = keras.Input(input_shape)
         self.start = self.inputs
+        for layer in keras.tree.flatten(preprocessing):
+            self.start = layer(self.start)
         if input_normalization:
-            axes = list(range(1, len(input_shape) + 1))
+            axes = list(range(1, len(self.start.shape)))
             self.start = keras.layers.LayerNormalization(
                 axis=axes, center=False, scale=False, epsilon=1e-5
-            )(self.inputs)
+            )(self.start)
+
+    def check_size(self, pixels):
+        """Refuses images smaller than this."""
+        if min(self.start.shape[1:3]) < pixels:
+            raise ValueError(
+                f"The input must be at least {pixels} x {pixels} pixels. "
+                f"Received: images of shape {self.start.shape[1:]}"
+            )
 
     def width(self, channels):
-        per_class = round(channels * self.width_multiplier / self.num_classes)
+        width = channels * self.width_multiplier
+        per_class = round(width / self.num_classes)
+        if per_class == 0 and self.method != "cw":
+            return max(1, round(width))
         return max(1, per_class) * self.num_classes
 
     def conv(self, x, channels, kernel_size, strides=1, doublings=0, name=None):

@@ -26,7 +26,8 @@ def mlp(
         width_multiplier: float, scales every width; widths are rounded to a
             multiple of `num_classes`. Defaults to `1.0`, as published.
         units: the widths of the layers. Defaults to three of 2000.
-        **kwargs: `dropout`, `input_normalization`, `model_options` (such as
+        **kwargs: `dropout`, `preprocessing` (layers that the input goes
+            through first), `input_normalization`, `model_options` (such as
             `contribution`, `layer_clipnorm`, `layer_metrics`) and
             `layer_options` (arguments of every local layer).
 

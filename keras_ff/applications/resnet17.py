@@ -24,7 +24,8 @@ def resnet17(
             Defaults to `"caw"`.
         width_multiplier: float, scales every width; widths are rounded to a
             multiple of `num_classes`. Defaults to `1.0`, as published.
-        **kwargs: `dropout`, `input_normalization`, `model_options` (such as
+        **kwargs: `dropout`, `preprocessing` (layers that the input goes
+            through first), `input_normalization`, `model_options` (such as
             `contribution`, `layer_clipnorm`, `layer_metrics`) and
             `layer_options` (arguments of every local layer).
 
@@ -46,14 +47,10 @@ def resnet17(
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
-    if input_shape[0] < 8 or input_shape[1] < 8:
-        raise ValueError(
-            "The input must be at least 8 x 8 pixels. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
     build = Builder(
         input_shape, num_classes, method, width_multiplier, **kwargs
     )
+    build.check_size(8)
 
     def conv(x, block, strides=1):
         return build.conv(x, 100, 3, strides, doublings=block)

@@ -22,7 +22,8 @@ def tiny_cnn(
             Defaults to `"caw"`.
         width_multiplier: float, scales every width; widths are rounded to a
             multiple of `num_classes`. Defaults to `1.0`, as published.
-        **kwargs: `dropout`, `input_normalization`, `model_options` (such as
+        **kwargs: `dropout`, `preprocessing` (layers that the input goes
+            through first), `input_normalization`, `model_options` (such as
             `contribution`, `layer_clipnorm`, `layer_metrics`) and
             `layer_options` (arguments of every local layer).
 
@@ -44,14 +45,10 @@ def tiny_cnn(
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
-    if input_shape[0] < 4 or input_shape[1] < 4:
-        raise ValueError(
-            "The input must be at least 4 x 4 pixels. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
     build = Builder(
         input_shape, num_classes, method, width_multiplier, **kwargs
     )
+    build.check_size(4)
     x = build.conv(build.start, 100, 5)
     x = keras.layers.AveragePooling2D(2)(x)
     x = build.conv(x, 200, 5)

@@ -1,8 +1,19 @@
-"""Image data sets, as `tf.data` pipelines for `fit` on every backend."""
+"""Image data sets: `tf.data` pipelines, or arrays for the accelerator."""
 
+from keras_ff.datasets.array_batches import ArrayBatches
 from keras_ff.datasets.catalog import DatasetInfo
 from keras_ff.datasets.catalog import info
-from keras_ff.datasets.loader import Splits
+from keras_ff.datasets.load_arrays import load_arrays
 from keras_ff.datasets.loader import load
+from keras_ff.datasets.preprocessing import preprocessing
+from keras_ff.datasets.splits import Splits
 
-__all__ = ["DatasetInfo", "Splits", "info", "load"]
+__all__ = [
+    "ArrayBatches",
+    "DatasetInfo",
+    "Splits",
+    "info",
+    "load",
+    "load_arrays",
+    "preprocessing",
+]

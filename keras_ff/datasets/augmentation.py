@@ -1,12 +1,13 @@
 """The usual random augmentation of each data set."""
 
 # Largest shift in pixels, and whether mirror images keep their class.
-_RECIPES = {
+SHIFT_AND_FLIP = {
     "mnist": (2, False),
     "fashion_mnist": (2, False),
     "cifar10": (4, True),
     "cifar100": (4, True),
     "tiny_imagenet": (4, True),
+    "imagenet2012": (28, True),
     "digits": (1, False),
 }
 
@@ -25,7 +26,7 @@ def random_shift_flip(tf, name, images, seed):
     Returns:
         A tensor like `images`.
     """
-    shift, flip = _RECIPES[name]
+    shift, flip = SHIFT_AND_FLIP[name]
     batch, (height, width) = tf.shape(images)[0], images.shape[1:3]
     draws = tf.random.stateless_uniform((3, batch, 1), seed, alg="philox")
     top, left = tf.unstack(tf.cast(draws[:2] * (2 * shift + 1), tf.int32))

@@ -47,9 +47,18 @@ _CATALOG = {
             (0.485, 0.456, 0.406),
             (0.229, 0.224, 0.225),
         ),
+        DatasetInfo(
+            "imagenet2012",
+            (224, 224, 3),
+            1000,
+            (0.485, 0.456, 0.406),
+            (0.229, 0.224, 0.225),
+        ),
         DatasetInfo("digits", (8, 8, 1), 10, (0.3053,), (0.3760,)),
     )
 }
+# Read from disk batch by batch; all others fit into memory.
+STREAMED = ("imagenet2012",)
 
 
 def info(name):
@@ -59,7 +68,7 @@ def info(name):
 
     Args:
         name: One of `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`,
-            `"tiny_imagenet"` and `"digits"`.
+            `"tiny_imagenet"`, `"imagenet2012"` and `"digits"`.
 
     Returns:
         A `DatasetInfo`.

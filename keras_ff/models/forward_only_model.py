@@ -5,9 +5,9 @@ import numpy as np
 from keras import ops
 from keras import tree
 
+from keras_ff.datasets import ArrayBatches
 from keras_ff.layers import LocalLayer
 from keras_ff.losses import LocalCrossentropy
-from keras_ff.models.epoch_arrays import EpochArrays
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.graph import check_not_trainable
 from keras_ff.models.graph import producer
@@ -283,10 +283,10 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             )
         if shuffle and steps_per_epoch is None and _are_arrays((x, y)):
             arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
-            arrays = tree.map_structure(_to_numpy, arrays)
+            arrays = tree.map_structure(_to_array, arrays)
             if 0 < validation_split < 1 and validation_data is None:
                 arrays, validation_data = _split(arrays, validation_split)
-            x = EpochArrays(arrays, batch_size or 32, self._shuffle_seed())
+            x = ArrayBatches(arrays, batch_size or 32, self._shuffle_seed())
             validation_batch_size = validation_batch_size or batch_size
             y, sample_weight, batch_size = None, None, None
             validation_split, shuffle = 0.0, False
@@ -510,10 +510,9 @@ def _are_arrays(data):
     return all(hasattr(a, "__array__") and hasattr(a, "shape") for a in leaves)
 
 
-def _to_numpy(array):
-    if ops.is_tensor(array):
-        return ops.convert_to_numpy(array)
-    return array.__array__()
+def _to_array(array):
+    """Tensors stay on their device, all else (pandas) becomes NumPy."""
+    return array if ops.is_tensor(array) else array.__array__()
 
 
 def _split(arrays, fraction):

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import keras
+import pytest
 
 
+@pytest.mark.only_on("torch")
 def test_quick_run_writes_table_and_json(tmp_path):
     backend = keras.backend.backend()
     done = subprocess.run(

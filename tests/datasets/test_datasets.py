@@ -276,6 +276,26 @@ class TestTensorFlowDatasets:
             assert images.shape[1:] == info.input_shape
             assert labels.max() < info.num_classes
 
+    @pytest.mark.parametrize("augment", [False, True])
+    def test_streamed(self, augment):
+        with tfds.testing.mock_data(num_examples=7):
+            train, validation, test = datasets.load(
+                "imagenet2012", 2, augment=augment, validation_split=2
+            )
+            assert [len(split) for split in (train, validation, test)] == [
+                2,
+                1,
+                4,
+            ]
+            (images, labels), (again, _) = collect(train), collect(train)
+            assert images.shape == (4, 224, 224, 3)
+            assert images.dtype == "float32" and labels.max() < 1000
+            assert not np.array_equal(images, again)
+            train.set_epoch(0)
+            np.testing.assert_array_equal(collect(train)[0], images)
+            # The held-out images are the first, whole but for a border.
+            assert len(collect(validation)[0]) == 2
+
     def test_absent(self, tmp_path):
         with pytest.raises(FileNotFoundError) as error:
             datasets.load("cifar10", data_dir=tmp_path, download=False)
@@ -294,6 +314,7 @@ class TestTensorFlowDatasets:
         with pytest.raises(FileNotFoundError, match="downloading it failed"):
             datasets.load("mnist")
 
+    @pytest.mark.only_on("tensorflow")
     def test_real_data(self, real_data_dir):
         train, validation, test = datasets.load(
             "fashion_mnist", 500, data_dir=real_data_dir, download=False

@@ -16,10 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 LAYERS = [f"conv{i}" for i in range(1, 7)]
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="the demo is a process of its own; one run is enough",
-)
+@pytest.mark.only_on("tensorflow")
 def test_a_run_of_one_epoch(tmp_path):
     folder = tmp_path / "new"
     command = [sys.executable, "-m", "demo", "--epochs", "1", "--seed", "3"]

@@ -18,7 +18,7 @@ sys.path.insert(0, str(EXAMPLES))
 import ablation  # noqa: E402
 
 INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
-FLAGS = argparse.Namespace(width_multiplier=0.05)
+FLAGS = argparse.Namespace(width_multiplier=0.1)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,7 @@ def test_variants_build(study, variant):
             assert head
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="what it calls is tested on every backend; one run is enough",
-)
+@pytest.mark.only_on("torch")
 def test_study_resumes_and_reports(tmp_path):
     command = [
         *(sys.executable, EXAMPLES / "ablation.py", "hff"),

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import keras
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -28,10 +27,7 @@ def finish(output, **kwargs):
     )
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="test_resume.py kills and resumes on every backend",
-)
+@pytest.mark.only_on("tensorflow")
 def test_killed_run_resumes_with_the_same_command(tmp_path):
     output = tmp_path / "run"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

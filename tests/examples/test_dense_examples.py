@@ -15,6 +15,7 @@ FLAGS = {
 }
 
 
+@pytest.mark.only_on("tensorflow")
 @pytest.mark.parametrize("name", FLAGS)
 def test_one_short_run(name, tmp_path):
     command = [

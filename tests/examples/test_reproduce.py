@@ -1,13 +1,15 @@
 """Recipes are complete, and one of each family trains."""
 
+import argparse
 import json
 import pathlib
 import subprocess
 import sys
-import types
 
 import keras
+import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 import keras_ff
 
@@ -18,6 +20,9 @@ sys.path.insert(0, str(EXAMPLES))
 from recipes import PUBLISHED  # noqa: E402
 from recipes import RECIPES  # noqa: E402
 from reproduce import build  # noqa: E402
+from reproduce import load  # noqa: E402
+from reproduce import parse_arguments  # noqa: E402
+from reproduce import table  # noqa: E402
 
 
 def run(*arguments):
@@ -37,7 +42,7 @@ def test_published_figures_belong_to_recipes():
 )
 def test_recipes_build(name):
     recipe = RECIPES[name]
-    info = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
+    info = keras_ff.datasets.info(recipe["dataset"])
     model = build(recipe, info, width_multiplier=0.05)
     assert model.optimizer.weight_decay == recipe["weight_decay"]
     local = isinstance(model, keras_ff.models.ForwardOnlyModel)
@@ -46,7 +51,7 @@ def test_recipes_build(name):
 
 def test_caw_resnet17_has_the_published_settings():
     recipe = RECIPES["caw-resnet17-mnist"]
-    info = types.SimpleNamespace(input_shape=(32, 32, 1), num_classes=10)
+    info = keras_ff.datasets.info("mnist")
     model = build(recipe, info, width_multiplier=0.1)
     assert len(model.local_layers) == 17
     layer = model.local_layers[0]
@@ -56,33 +61,121 @@ def test_caw_resnet17_has_the_published_settings():
     assert isinstance(model.contribution, keras_ff.contributions.LossAware)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="what it calls is tested on every backend; one run is enough",
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with two finished runs."""
+    folder = tmp_path_factory.mktemp("runs")
+    for family in ("deeperforward", "backprop"):
+        done = run(*short(family), "--output", folder / family)
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def short(family):
+    return [
+        *(f"{family}-tiny_cnn-digits", "--epochs", "1"),
+        *("--width-multiplier", "0.1"),
+    ]
+
+
+@pytest.mark.only_on("jax")
+class TestShortRuns:
+    def test_results(self, runs):
+        for family in ("deeperforward", "backprop"):
+            path = runs / family / "metrics.json"
+            metrics = json.loads(path.read_text())
+            recipe = metrics["config"]["settings"]
+            assert recipe["optimizer"] == "adamw"
+            assert len(metrics["history"]) == 1
+            assert ("layer_accuracy" in metrics) == (family != "backprop")
+            # It takes pixels, which its first layers normalise.
+            model = keras.saving.load_model(runs / family / "model.keras")
+            _, _, (x, y) = keras_ff.datasets.load_arrays("digits")
+            accuracy = np.mean(np.argmax(model.predict(x), axis=1) == y)
+            assert metrics["test_accuracy_last_epoch"] == pytest.approx(
+                accuracy, abs=1e-6
+            )
+
+    def test_report(self, runs, monkeypatch):
+        (runs / "cut").mkdir()
+        half = (runs / "backprop" / "metrics.json").read_text()[:200]
+        # What a crash leaves is never called metrics.json.
+        (runs / "cut" / "metrics.part").write_text(half)
+        done = run("--report", runs)
+        assert done.returncode == 0, done.stderr[-3000:]
+        table = (runs / "report.md").read_text()
+        assert table.strip() in done.stdout
+        assert "| deeperforward-tiny_cnn-digits | 0.1 | 1 | 1 |" in table
+        assert table.count("tiny_cnn") == 2
+        assert (runs / "report.png").stat().st_size > 5000
+
+    def test_changed_recipe_is_refused(self, runs):
+        path = runs / "backprop" / "config.json"
+        config = json.loads(path.read_text())
+        config["settings"]["weight_decay"] = 0.25
+        path.write_text(json.dumps(config))
+        done = run(*short("backprop"), "--output", runs / "backprop")
+        assert done.returncode != 0
+        assert "other flags" in done.stderr and "0.25" in done.stderr
+
+
+def test_table_has_mean_and_spread_over_seeds():
+    def metrics(accuracy):
+        return {
+            "config": {"backend": "jax"},
+            "test_accuracy_last_epoch": accuracy,
+            "test_accuracy_validation_selected": 0.5,
+            "seconds": 120,
+            "hardware": {"accelerator": "a GPU", "processor": "a CPU"},
+        }
+
+    group = [metrics(a) for a in (0.88, 0.90, 0.89)]
+    lines = table(
+        {("caw-resnet17-cifar10", 1.0, 150, "float32"): group}
+    ).splitlines()
+    assert lines[2] == (
+        "| caw-resnet17-cifar10 | 1 | 150 | 3 | 89.00 ± 1.00 | 50.00 ± 0.00 "
+        "| 89.37 | 2.0 | a GPU, jax, float32 |"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["caw-lenet-mnist"], "unknown recipe 'caw-lenet-mnist'; the recipes"),
+        (["hff-mlp-digits"], "--output is needed"),
+        (["hff-mlp-digits", "--epochs", "0"], "--epochs: must be positive"),
+        (
+            ["hff-mlp-digits", "--width-multiplier", "-1"],
+            "--width-multiplier: must be positive, received -1",
+        ),
+    ],
 )
-@pytest.mark.parametrize("family", ["deeperforward", "backprop"])
-def test_short_run_and_report(family, tmp_path):
-    arguments = [f"{family}-tiny_cnn-digits", "--epochs", "1"]
-    arguments += ["--width-multiplier", "0.1", "--output", tmp_path / "run"]
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr[-3000:]
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["config"]["backend"] == keras.backend.backend()
-    assert ("layer_accuracy" in metrics) == (family != "backprop")
-    table = run("--report", tmp_path).stdout
-    assert f"| {family}-tiny_cnn-digits | 0.1 | 1 | 0 |" in table
+def test_bad_arguments(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", *arguments])
+    with pytest.raises(SystemExit):
+        parse_arguments()
+    assert message in capsys.readouterr().err
 
 
-def test_unknown_recipe_is_refused():
-    done = run("caw-lenet-mnist", "--output", "nowhere")
-    assert done.returncode == 2
-    assert "unknown recipe 'caw-lenet-mnist'" in done.stderr
-
-
-@pytest.mark.parametrize("flag", ["--epochs", "--width-multiplier"])
-@pytest.mark.parametrize("value", ["0", "-1"])
-def test_numbers_must_be_positive(flag, value, tmp_path):
-    done = run("hff-mlp-digits", flag, value, "--output", tmp_path / "run")
-    assert done.returncode == 2
-    assert f"argument {flag}: must be positive, received {value}" in done.stderr
-    assert not (tmp_path / "run").exists()
+@pytest.mark.only_on("tensorflow")
+def test_streamed_recipe_trains_on_imagenet(tmp_path):
+    recipe = dict(RECIPES["hff-resnet17-imagenet2012"], batch_size=2)
+    flags = argparse.Namespace(
+        dataset="imagenet2012",
+        data_dir=None,
+        seed=0,
+        **{
+            key: recipe[key]
+            for key in ("batch_size", "augment", "validation_split")
+        },
+    )
+    with tfds.testing.mock_data(num_examples=5):
+        train, validation, _ = load(flags)
+        info = keras_ff.datasets.info("imagenet2012")
+        model = build(recipe, info, width_multiplier=0.02)
+        history = model.fit(
+            train, validation_data=validation, epochs=1, verbose=0
+        ).history
+    assert np.isfinite(history["loss"][0])
+    assert np.isfinite(history["val_loss"][0])

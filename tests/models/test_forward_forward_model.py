@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from by_hand import BACKEND
 from tiny_models import CLASSES
 from tiny_models import accuracy
 from tiny_models import assert_close
@@ -321,7 +320,7 @@ def test_mixed_precision():
     assert model.predict(X, verbose=0).dtype == np.float32
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="one backend is enough")
+@pytest.mark.only_on("torch")
 def test_summary_names_the_overlay_and_the_layers(capsys):
     make().summary()
     printed = capsys.readouterr().out

@@ -1,0 +1,56 @@
+from keras_ff.datasets import catalog
+from keras_ff.datasets import sources
+from keras_ff.datasets.checks import check_validation_split
+from keras_ff.datasets.held_out import hold_out
+from keras_ff.datasets.splits import Splits
+
+
+def load_arrays(
+    name, data_dir=None, validation_split=0.1, seed=0, download=True
+):
+    """Loads a data set as arrays of pixels, for training on an accelerator.
+
+    The images are those of `load()`, with the same held-out ones, but not
+    normalised: they take a quarter of the memory, and `preprocessing()` gives
+    the layers that augment and normalise them inside the model.
+
+    Args:
+        name: as in `load()`, other than `"imagenet2012"`, which is too large.
+        data_dir: as in `load()`. If it has a file `<name>.npz` with
+            `x_train`, `y_train`, `x_test` and `y_test`, as `keras.datasets`
+            writes them, TensorFlow is not needed.
+        validation_split, seed, download: as in `load()`.
+
+    Returns:
+        A `Splits` tuple of pairs: images `(samples, height, width, channels)`
+        with pixels from 0 to 255, and int32 labels `(samples,)`. `validation`
+        is `None` if nothing is held out.
+
+    Raises:
+        ValueError, TypeError, FileNotFoundError, ImportError: as `load()`,
+            and if `<name>.npz` is not what it should be.
+
+    Example:
+
+    ```python
+    train, validation, test = keras_ff.datasets.load_arrays("cifar10")
+    model = keras_ff.applications.tiny_cnn(
+        (32, 32, 3),
+        num_classes=10,
+        preprocessing=keras_ff.datasets.preprocessing("cifar10", augment=True),
+    )
+    model.compile(optimizer=keras.optimizers.AdamW(0.03))
+    model.fit(*train, batch_size=128, validation_data=validation)
+    ```
+    """
+    catalog.info(name)
+    check_validation_split(validation_split)
+    if name in catalog.STREAMED:
+        raise ValueError(
+            f'"{name}" does not fit into memory; use '
+            "`keras_ff.datasets.load()`, which streams it."
+        )
+    (x, y), test = sources.read(name, data_dir, download)
+    chosen, held_out = hold_out(len(y), validation_split, seed)
+    validation = (x[held_out], y[held_out]) if len(held_out) else None
+    return Splits((x[chosen], y[chosen]), validation, test)

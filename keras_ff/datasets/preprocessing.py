@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+
+from keras_ff.datasets import catalog
+from keras_ff.datasets.augmentation import SHIFT_AND_FLIP
+
+
+def preprocessing(name, augment=False, image_size=None):
+    """The layers that turn a data set's pixels into what a network takes.
+
+    Inside a model they run on the accelerator, are saved with it and resume
+    with it; augmentation is on in training only.
+
+    Args:
+        name: as in `load()`.
+        augment: bool, whether to shift each image (up to 4 pixels for CIFAR,
+            2 for the MNISTs, 1 for digits, the border is black) and, for
+            CIFAR and ImageNet, to mirror every other one.
+        image_size: size to resize the images to, bilinearly:
+            `(height, width)` or an integer for both. `None` keeps them.
+
+    Returns:
+        List of Keras layers for pixels from 0 to 255, none with weights.
+
+    Raises:
+        ValueError: if the name is unknown.
+
+    Example:
+
+    ```python
+    layers = keras_ff.datasets.preprocessing("cifar10", augment=True)
+    model = keras_ff.models.ForwardOnlyModel(
+        [keras.Input((32, 32, 3)), *layers, keras_ff.layers.CAWConv2D(...)]
+    )
+    ```
+    """
+    info = catalog.info(name)
+    layers = []
+    if augment:
+        shift, flip = SHIFT_AND_FLIP[name]
+        height, width, _ = info.input_shape
+        layers.append(
+            keras.layers.RandomTranslation(
+                shift / height,
+                shift / width,
+                fill_mode="constant",
+                # Whole pixels: nothing is blurred.
+                interpolation="nearest",
+            )
+        )
+        if flip:
+            layers.append(keras.layers.RandomFlip("horizontal"))
+    if image_size is not None:
+        size = np.broadcast_to(image_size, (2,)).tolist()
+        layers.append(keras.layers.Resizing(*size))
+    mean, std = 255 * np.array([info.mean, info.std])
+    layers.append(
+        keras.layers.Normalization(
+            mean=mean.tolist(), variance=(std**2).tolist()
+        )
+    )
+    return layers

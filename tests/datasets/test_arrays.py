@@ -1,0 +1,162 @@
+"""Arrays: the same images as `load()`, batches, layers that preprocess."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from keras import tree
+
+from keras_ff import datasets
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """A folder with a small `cifar10.npz`, and its arrays."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, size in (("train", 50), ("test", 10)):
+        shape = (size, 32, 32, 3)
+        arrays[f"x_{split}"] = rng.integers(0, 256, shape, dtype="uint8")
+        # A column, as in keras.datasets.
+        arrays[f"y_{split}"] = rng.integers(0, 10, (size, 1), dtype="uint8")
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    return tmp_path, arrays
+
+
+class TestLoadArrays:
+    def test_are_the_pixels_of_load(self):
+        arrays = datasets.load_arrays("digits", validation_split=0.2, seed=3)
+        batches = datasets.load("digits", 1000, validation_split=0.2, seed=3)
+        info = datasets.info("digits")
+        mean, std = 255 * info.mean[0], 255 * info.std[0]
+        for (x, y), dataset in zip(arrays[1:], batches[1:]):
+            (images, labels), *_ = dataset.as_numpy_iterator()
+            np.testing.assert_array_equal(y, labels)
+            np.testing.assert_allclose((x - mean) / std, images, atol=1e-5)
+        assert len(arrays.train[1]) == round(1437 * 0.8)
+
+    def test_npz_needs_no_tensorflow(self, npz):
+        folder, arrays = npz
+        code = (
+            "import sys, json, keras_ff\n"
+            "splits = keras_ff.datasets.load_arrays("
+            f"'cifar10', {str(folder)!r}, validation_split=5)\n"
+            "loaded = [m for m in sys.modules if m == 'tensorflow']\n"
+            "print(json.dumps([[len(y) for x, y in splits], loaded]))"
+        )
+        if keras.backend.backend() == "tensorflow":
+            pytest.skip("Keras itself runs on TensorFlow")
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True
+        )
+        assert json.loads(done.stdout) == [[45, 5, 10], []], done.stderr
+        splits = datasets.load_arrays("cifar10", folder, validation_split=0)
+        assert splits.validation is None
+        assert sorted(splits.train[1]) == sorted(arrays["y_train"][:, 0])
+        np.testing.assert_array_equal(splits.test[0], arrays["x_test"])
+
+    @pytest.mark.parametrize(
+        "change, message",
+        [
+            (lambda a: a.pop("y_test"), "must hold the arrays x_train"),
+            (
+                lambda a: a.update(x_test=a["x_test"][:, :28]),
+                r"uint8 images of shape \(32, 32, 3\).*\(28, 32, 3\)",
+            ),
+            (lambda a: a["y_train"].fill(10), "labels from 0 to 9.*to 10"),
+        ],
+    )
+    def test_bad_npz(self, npz, change, message):
+        folder, arrays = npz
+        change(arrays)
+        np.savez(folder / "cifar10.npz", **arrays)
+        with pytest.raises(ValueError, match=message):
+            datasets.load_arrays("cifar10", folder)
+
+    def test_cut_npz(self, npz):
+        path = npz[0] / "cifar10.npz"
+        path.write_bytes(path.read_bytes()[:1000])
+        with pytest.raises(ValueError, match="could not be read"):
+            datasets.load_arrays("cifar10", npz[0])
+
+    def test_too_large(self):
+        with pytest.raises(ValueError, match="does not fit into memory"):
+            datasets.load_arrays("imagenet2012")
+
+
+class TestArrayBatches:
+    x, y = np.arange(20).reshape(10, 2), np.arange(10)
+
+    @pytest.mark.parametrize("place", [np.asarray, ops.convert_to_tensor])
+    def test_batches_of_an_epoch(self, place):
+        arrays = tree.map_structure(place, (self.x, self.y))
+        batches = datasets.ArrayBatches(arrays, 4, seed=0)
+        orders = []
+        for epoch in (0, 1, 0):
+            batches.set_epoch(epoch)
+            rows = [batches[i] for i in range(len(batches))]
+            assert [len(y) for _, y in rows] == [4, 4, 2]
+            for x, y in rows:
+                assert ops.is_tensor(x) == (place is not np.asarray)
+                x, y = map(ops.convert_to_numpy, (x, y))
+                np.testing.assert_array_equal(x[:, 0], 2 * y)
+            order = np.concatenate([ops.convert_to_numpy(y) for _, y in rows])
+            assert sorted(order) == list(range(10))
+            orders.append(order.tolist())
+        assert orders[0] == orders[2] != orders[1]
+
+    def test_in_order(self):
+        batches = datasets.ArrayBatches(
+            (self.x, self.y), 4, drop_remainder=True
+        )
+        assert [batches[i][1].tolist() for i in range(len(batches))] == [
+            [0, 1, 2, 3],
+            [4, 5, 6, 7],
+        ]
+
+    def test_no_batch(self):
+        with pytest.raises(ValueError, match="10 samples.*batch_size=11"):
+            datasets.ArrayBatches((self.x, self.y), 11, drop_remainder=True)
+
+
+class TestPreprocessing:
+    def test_normalises(self):
+        info = datasets.info("cifar10")
+        x = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3))
+        model = keras.Sequential(datasets.preprocessing("cifar10"))
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(model(x.astype("float32"))),
+            (x / 255 - info.mean) / info.std,
+            atol=1e-4,
+        )
+        assert not model.weights
+
+    def test_augmentation_moves_whole_pixels_in_training_only(self):
+        *layers, _ = datasets.preprocessing("mnist", augment=True)
+        model = keras.Sequential(layers)
+        x = np.random.default_rng(0).integers(1, 256, (64, 28, 28, 1))
+        x = x.astype("float32")
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(model(x, training=False)), x
+        )
+        moved = ops.convert_to_numpy(model(x, training=True))
+        padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        shifts = set()
+        for before, after in zip(padded, moved):
+            shifts |= {
+                (i, j)
+                for i in range(5)
+                for j in range(5)
+                if np.array_equal(before[i : i + 28, j : j + 28], after)
+            }
+        # Every image is a shifted one; the shifts differ.
+        assert len(shifts) > 10
+
+    def test_resizes(self):
+        layers = datasets.preprocessing("mnist", image_size=32)
+        x = keras.Sequential(layers)(np.zeros((2, 28, 28, 1), "float32"))
+        assert tuple(x.shape) == (2, 32, 32, 1)
