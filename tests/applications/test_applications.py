@@ -125,11 +125,7 @@ def test_resnet17_shortcuts():
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_any_number_of_classes_and_width(name, num_classes):
     # Widths are rounded; sums must still match.
-    for method, width_multiplier in (
-        ("caw", 0.03),
-        ("cw", 0.03),
-        ("caw", 0.37),
-    ):
+    for method, width in (("caw", 0.03), ("cw", 0.03), ("caw", 0.37)):
         with keras.StatelessScope():
             model = CONVOLUTIONAL[name]((8, 8, 3), num_classes, method, width)
             assert model.output_shape == (None, num_classes)
