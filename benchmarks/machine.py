@@ -1,6 +1,7 @@
 import importlib.metadata
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ def describe():
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "accelerator": _accelerator(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -36,6 +38,16 @@ def _cpu():
         return platform.processor()
     names = [line.partition(":")[2] for line in lines if "model name" in line]
     return names[0].strip() if names else platform.processor()
+
+
+def _accelerator():
+    """The GPU's name, as its driver gives it, or `None`."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 def _version(package):

@@ -16,17 +16,24 @@ PRODUCTS = ("output", "input_gradient", "kernel_gradient")
 
 def measure(widths, batch_size, repeats, matrix_size=MATRIX_SIZE):
     """Achieved GFLOP/s of a matrix product and of a convolution's three."""
-    matrix = ops.convert_to_tensor(
-        np.random.default_rng(0).normal(size=(matrix_size,) * 2), "float32"
-    )
-    (seconds,) = _times([lambda: ops.matmul(matrix, matrix)], repeats)
     return {
         "matrix_size": matrix_size,
-        "matrix_product_gflops": 2 * matrix_size**3 / seconds / 1e9,
+        "matrix_product_gflops": matrix_product_gflops(
+            matrix_size, "float32", repeats
+        ),
         "convolutions": [
             _convolution(width, batch_size, repeats) for width in widths
         ],
     }
+
+
+def matrix_product_gflops(size, dtype, repeats):
+    """Achieved GFLOP/s of a product of square matrices."""
+    matrix = ops.convert_to_tensor(
+        np.random.default_rng(0).normal(size=(size,) * 2), dtype
+    )
+    (seconds,) = _times([lambda: ops.matmul(matrix, matrix)], repeats)
+    return 2 * size**3 / seconds / 1e9
 
 
 def ratio_limit(depth, seconds=None):
@@ -64,10 +71,19 @@ def _times(functions, repeats):
         for function, values in zip(functions, seconds):
             start = time.perf_counter()
             result = function()
-            # JAX returns before it has finished.
-            getattr(result, "block_until_ready", lambda: None)()
+            _wait(result)
             values.append(time.perf_counter() - start)
     return [statistics.median(values[1:]) for values in seconds]
+
+
+def _wait(result):
+    """JAX, and PyTorch on a GPU, return before they have finished."""
+    if hasattr(result, "block_until_ready"):
+        result.block_until_ready()
+    elif getattr(result, "is_cuda", False):
+        import torch
+
+        torch.cuda.synchronize()
 
 
 def _tensorflow(x, kernel):

@@ -1,0 +1,203 @@
+"""Images a second of a published network in `fit`, and how near the limit.
+
+    python -m benchmarks.training_rate
+    python -m benchmarks.training_rate --architecture tiny_cnn \\
+        --width-multiplier 0.2 --dtypes float32 --steps 10
+
+The pixels wait on the device and are augmented there, as in
+`examples/reproduce.py`; what Keras does between the steps counts. The share is
+that of the rate at which the same device multiplies matrices.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks import processes
+from benchmarks.settings import BACKENDS
+
+METHODS = ("caw", "backprop")
+QUICK = {
+    "architecture": "tiny_cnn",
+    "width_multiplier": 0.05,
+    "dtypes": ["float32"],
+    "batch_size": 8,
+    "steps": 2,
+    "repeats": 1,
+    "matrix_size": 64,
+}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training_rate",
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
+    add("--backends", nargs="+", choices=BACKENDS, default=installed)
+    add("--architecture", default="resnet17")
+    add("--width-multiplier", type=float, default=1.0)
+    add("--dtypes", nargs="+", default=["float32", "mixed_bfloat16"])
+    add("--batch-size", type=int, default=128)
+    add("--steps", type=int, default=100, help="of an epoch")
+    add("--repeats", type=int, default=5, help="epochs that count")
+    add("--matrix-size", type=int, default=8192)
+    add("--output", default=str(Path(__file__).parent / "results"))
+    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    if "--quick" in sys.argv:
+        parser.set_defaults(**QUICK)
+    return parser.parse_args()
+
+
+def main():
+    settings = vars(parse_arguments())
+    folder = Path(settings.pop("output"))
+    results = {
+        "settings": settings,
+        "machine": machine.describe(),
+        "backends": {
+            backend: processes.run(
+                "benchmarks.training_rate", backend, settings
+            )
+            for backend in settings["backends"]
+        },
+    }
+    print(table(results))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "training_rate.json"
+    path.write_text(json.dumps(results, indent=2))
+    print(f"\nWritten: {path}")
+
+
+def measure(settings, output):
+    """Measures one backend, in this process."""
+    rows = [_compare(settings, dtype) for dtype in settings["dtypes"]]
+    Path(output).write_text(json.dumps(rows))
+
+
+def _compare(settings, dtype):
+    """Visits the methods in turn, so that both see the same noise."""
+    import keras
+    import numpy as np
+
+    import keras_ff
+    from benchmarks import rates
+
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(dtype)
+    matrix_rate = rates.matrix_product_gflops(
+        settings["matrix_size"],
+        keras.dtype_policies.get(dtype).compute_dtype,
+        repeats=5,
+    )
+    rng = np.random.default_rng(0)
+    images = settings["steps"] * settings["batch_size"]
+    x = rng.integers(0, 256, (images, 32, 32, 3), dtype="uint8")
+    y = rng.integers(0, 10, images, dtype="int32")
+    batches = keras_ff.datasets.ArrayBatches(
+        tuple(map(keras.ops.convert_to_tensor, (x, y))),
+        settings["batch_size"],
+        seed=0,
+    )
+    models = {method: _model(settings, method) for method in METHODS}
+
+    def visit(method):
+        start = time.perf_counter()
+        models[method].fit(batches, verbose=0, shuffle=False)
+        return images / (time.perf_counter() - start)
+
+    for method in models:
+        visit(method)
+    speeds = {method: [] for method in models}
+    for _ in range(settings["repeats"]):
+        for method in models:
+            speeds[method].append(visit(method))
+    row = {"dtype": dtype, "matrix_product_gflops": matrix_rate}
+    for method, model in models.items():
+        speed = statistics.median(speeds[method])
+        flops = _training_flops(model, local=method != "backprop")
+        row[method] = {
+            "images_per_second": speed,
+            "gflop_of_an_image": flops / 1e9,
+            "share_of_matrix_rate": speed * flops / 1e9 / matrix_rate,
+        }
+    return row
+
+
+def _model(settings, method):
+    import keras
+
+    import keras_ff
+
+    model = getattr(keras_ff.applications, settings["architecture"])(
+        (32, 32, 3),
+        10,
+        method=method,
+        width_multiplier=settings["width_multiplier"],
+        preprocessing=keras_ff.datasets.preprocessing("cifar10", augment=True),
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(0.01, weight_decay=5e-4),
+        loss=keras_ff.losses.LocalCrossentropy(0.1),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def _training_flops(model, local):
+    """Operations of the matrix products that a step needs for an image.
+
+    Output and gradient of every kernel; backpropagation also needs the
+    gradient of every input but the first.
+    """
+    from keras import tree
+
+    outputs = []
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is not None:
+            positions = 1
+            for size in tree.flatten(layer.output)[0].shape[1:-1]:
+                positions *= size
+            products = 1
+            for size in kernel.shape:
+                products *= size
+            outputs.append(2 * positions * products)
+    if local:
+        return 2 * sum(outputs)
+    return 3 * sum(outputs) - outputs[0]
+
+
+def table(results):
+    lines = [
+        "Images a second in fit, and the share of the matrix rate",
+        "backend     dtype            matrix rate            CAW-Conv"
+        "     backpropagation",
+    ]
+    for backend, rows in results["backends"].items():
+        for row in rows:
+            cells = "".join(
+                f"{row[method]['images_per_second']:12,.0f} "
+                f"{row[method]['share_of_matrix_rate']:6.1%}"
+                for method in METHODS
+            )
+            lines.append(
+                f"{backend:12}{row['dtype']:15}"
+                f"{row['matrix_product_gflops']:9,.0f} GF/s{cells}"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1].startswith("{"):
+        measure(json.loads(sys.argv[1]), sys.argv[2])
+    else:
+        main()

@@ -1,0 +1,37 @@
+"""The training rate benchmark runs on this backend and counts right."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.only_on("torch")
+def test_quick_run_writes_table_and_json(tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.training_rate", "--quick"),
+            *("--backends", "torch", "--output", tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads((tmp_path / "training_rate.json").read_text())
+    (row,) = results["backends"]["torch"]
+    # Widths 5, 10, 20, 20 on 32, 16, 8 and 8 pixels.
+    kernels = [
+        32**2 * 25 * 3 * 5,
+        16**2 * 25 * 5 * 10,
+        8**2 * 9 * 10 * 20,
+        8**2 * 9 * 20 * 20,
+    ]
+    products = {"caw": 2 * sum(kernels), "backprop": 3 * sum(kernels)}
+    products["backprop"] -= kernels[0]
+    # The head of the network trained by backpropagation.
+    products["backprop"] += 3 * 20 * 10
+    for method, count in products.items():
+        assert row[method]["gflop_of_an_image"] == 2 * count / 1e9
+        assert row[method]["images_per_second"] > 0
+    assert "CAW-Conv" in done.stdout and "GF/s" in done.stdout
