@@ -210,9 +210,9 @@ def run(
         },
         "history": rows,
     }
-    draw(title, output, rows, results)
     write_json(output / "metrics.json", results)
     print_results(results)
+    draw(title, output, rows, results)
 
 
 def print_results(results):
@@ -284,8 +284,11 @@ def cosine(start, end, epochs):
 
 
 def draw(title, output, rows, results):
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        print("No pictures: matplotlib is not installed.")
+        return
     matplotlib.use("Agg")
     from keras_ff import visualization
 
