@@ -1,9 +1,9 @@
 import keras
 
 _FORMATS = {
-    "tensorflow": ("tf_saved_model", "onnx", "openvino", "litert"),
-    "jax": ("tf_saved_model", "onnx", "openvino"),
-    "torch": ("onnx", "openvino", "litert", "torch"),
+    "tensorflow": ("tf_saved_model", "onnx", "litert", "openvino"),
+    "jax": ("tf_saved_model", "onnx"),
+    "torch": ("onnx", "torch", "litert", "openvino"),
 }
 
 

@@ -516,24 +516,43 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         """
         return truncate(self, k)
 
-    def export(self, filepath, format="tf_saved_model", *args, **kwargs):
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
         """Exports the combined prediction, as in `keras.Model`.
 
         Layers that do not contribute are left out of the exported graph.
 
         Args:
             filepath: where to write.
-            format: `"tf_saved_model"` (TensorFlow, JAX), `"onnx"`,
-                `"openvino"` (all backends), `"litert"` (TensorFlow; PyTorch
-                with `litert-torch`) or `"torch"` (PyTorch).
-            *args, **kwargs: as in `keras.Model.export`.
+            format: `"tf_saved_model"` (TensorFlow, JAX), `"onnx"` (all),
+                `"litert"` (TensorFlow; PyTorch with `litert-torch`),
+                `"openvino"` (TensorFlow, PyTorch) or `"torch"` (PyTorch).
+            verbose, input_signature, **kwargs: as in `keras.Model.export`.
+                With PyTorch, give formats other than `"onnx"` a signature of
+                fixed shape.
 
         Raises:
             ValueError: if Keras cannot export to this format on this backend;
                 the message names those it can.
         """
         check_export_format(format)
-        return self._pruned(super().export)(filepath, format, *args, **kwargs)
+        if input_signature is None:
+            # Keras exports ONNX only of what has been called or has one.
+            input_signature = [
+                tree.map_structure(
+                    lambda x: keras.InputSpec(x.dtype, x.shape, name=x.name),
+                    self.input,
+                )
+            ]
+        return self._pruned(super().export)(
+            filepath, format, verbose, input_signature, **kwargs
+        )
 
     def _exits(self):
         """The contribution and the layers that have one, as they run."""
