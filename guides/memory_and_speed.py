@@ -36,9 +36,8 @@ import keras
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from demo.memory import peak_memory
-
 import keras_ff
+from demo.memory import peak_memory
 
 keras.utils.set_random_seed(0)
 short = "GUIDE_EPOCHS" in os.environ

@@ -32,7 +32,8 @@ class ForwardForwardModel(ForwardOnlyModel):
       negative labels. Faster, and less accurate.
 
     It is a `ForwardOnlyModel`: `fit`, `evaluate`, `predict`, `goodness`,
-    `save`, contributions and callbacks work as there. While training, the
+    `save`, contributions and callbacks work as there; `truncate` does not, and
+    `predict_early_exit` needs `inference="goodness"`. While training, the
     logged `accuracy` is that of the read-out, and `loss` that of the drawn
     negatives; `evaluate` has the accuracy of `inference` and the mean loss
     over all wrong labels.
@@ -122,6 +123,29 @@ class ForwardForwardModel(ForwardOnlyModel):
         # They were traced with the other way.
         self.predict_function = None
         self.test_function = None
+
+    def predict_early_exit(self, *args, **kwargs):
+        self._check_has_exits()
+        return super().predict_early_exit(*args, **kwargs)
+
+    def calibrate_early_exit(self, *args, **kwargs):
+        self._check_has_exits()
+        return super().calibrate_early_exit(*args, **kwargs)
+
+    def _check_has_exits(self):
+        if self.inference == "readout":
+            raise ValueError(
+                "The read-out needs the features of all layers: there is no "
+                "early exit. Received: inference='readout'. Set "
+                "`model.inference = 'goodness'`."
+            )
+
+    def truncate(self, k=None):
+        raise TypeError(
+            "A ForwardForwardModel cannot be truncated: its read-out was "
+            "trained on the features of all layers. `predict_early_exit` "
+            "leaves layers out while predicting."
+        )
 
     def call(self, inputs, training=None, mask=None):
         if self.inference == "readout":

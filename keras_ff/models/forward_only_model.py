@@ -8,13 +8,20 @@ from keras import tree
 from keras_ff.datasets import ArrayBatches
 from keras_ff.layers import LocalLayer
 from keras_ff.losses import LocalCrossentropy
+from keras_ff.models.batches import batches
+from keras_ff.models.early_exit import EarlyExit
+from keras_ff.models.early_exit import check_fraction
+from keras_ff.models.exit_calibration import calibrate
+from keras_ff.models.export_formats import check_export_format
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.graph import check_not_trainable
 from keras_ff.models.graph import producer
 from keras_ff.models.labels import check_labels
 from keras_ff.models.local_statistics import LocalStatistics
+from keras_ff.models.local_statistics import class_numbers
 from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_state import TrainingState
+from keras_ff.models.truncate import truncate
 from keras_ff.models.weighted_goodness import WeightedGoodness
 
 
@@ -359,12 +366,201 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def predict_on_batch(self, x):
         return self._pruned(super().predict_on_batch)(x)
 
-    def export(self, *args, **kwargs):
+    def predict_early_exit(self, x, threshold, batch_size=None, steps=None):
+        """Predicts, and computes no more layers than each sample needs.
+
+        A sample leaves at the first local layer where it is decided: the
+        softmax of its combined goodness, the weighted sum over the layers so
+        far, has a maximum (the confidence) above `threshold`. Later layers
+        are computed for the undecided samples only. The last layer that
+        contributes takes all that are left. Layers that do not contribute
+        are no exits.
+
+        Goodness, and with it confidence, has a scale of its own: it depends
+        on the method and on how far the weights of the first layers reach
+        (those of `LossAware` sum to one over all layers). Let
+        `calibrate_early_exit` choose the threshold.
+
+        Args:
+            x: input samples, as in `predict`.
+            threshold: float in `[0, 1]`. With `0` all samples leave at the
+                first exit, with `1` none before the last: the same as
+                `predict`.
+            batch_size: int, as in `predict`. Every layer is computed in
+                batches of this size, so larger ones waste nothing.
+            steps: as in `predict`.
+
+        Returns:
+            A named tuple: `predictions`, NumPy array of shape
+            `(samples, num_classes)`, each sample's combined goodness (logits)
+            up to its exit, and `layers_used`, NumPy array of shape
+            `(samples,)`, how many local layers were computed for it.
+
+        Raises:
+            ValueError: if `threshold` is not in `[0, 1]`, or there are no
+                samples.
+            TypeError: if `threshold` is not a number.
+
+        Example:
+
+        ```python
+        found = model.calibrate_early_exit(x_val, y_val)
+        predictions, layers_used = model.predict_early_exit(
+            x_test, found.threshold, batch_size=256
+        )
+        ```
+
+        Reference:
+
+        - [Aminifar et al., 2024](https://arxiv.org/abs/2404.05241)
+        """
+        check_fraction("threshold", threshold)
+        weights, exits = self._exits()
+        early_exit = None
+        for x_batch, _ in batches(x, batch_size=batch_size, steps=steps):
+            tensors = tree.map_structure(
+                ops.convert_to_numpy, self._graph.input_tensors(x_batch)
+            )
+            if early_exit is None:
+                size = len(tree.flatten(tensors)[0])
+                early_exit = EarlyExit(
+                    self._graph.stages(exits), weights, threshold, size
+                )
+            early_exit.add(tensors)
+        if early_exit is None:
+            raise ValueError("`x` must hold samples. Received: none")
+        return early_exit.finish()
+
+    def calibrate_early_exit(
+        self, x, y=None, max_accuracy_loss=0.005, batch_size=None, steps=None
+    ):
+        """Finds the threshold of `predict_early_exit` on labelled data.
+
+        Use data that the model has not been trained on.
+
+        Args:
+            x, y, batch_size, steps: as in `evaluate`.
+            max_accuracy_loss: float in `[0, 1]`, the share of the samples by
+                which the accuracy may be below that of `predict`. Defaults
+                to `0.005`, half a percentage point.
+
+        Returns:
+            A named tuple of floats: `threshold`, the smallest with at most
+            this loss, and what was measured with it: `accuracy`,
+            `full_accuracy` (that of `predict`) and `mean_layers_used`.
+
+        Raises:
+            ValueError: if there are no labels, or a wrong one, or
+                `max_accuracy_loss` is not in `[0, 1]`.
+            TypeError: if `max_accuracy_loss` is not a number.
+
+        Example:
+
+        ```python
+        found = model.calibrate_early_exit(validation, max_accuracy_loss=0.01)
+        print(found.threshold, found.accuracy, found.mean_layers_used)
+        ```
+        """
+        check_fraction("max_accuracy_loss", max_accuracy_loss)
+        if y is not None or _are_arrays(x):
+            check_labels(y, self.num_classes)
+        weights, exits = self._exits()
+        exits = list(exits)
+        combined, labels = [], []
+        for x_batch, y_batch in batches(x, y, batch_size, steps):
+            check_labels(y_batch, self.num_classes)
+            goodness = self._graph.goodness_model().predict_on_batch(x_batch)
+            weighted = weights[exits, None] * goodness[:, exits]
+            combined.append(np.cumsum(weighted, axis=1))
+            labels.append(ops.convert_to_numpy(class_numbers(y_batch)))
+        if not labels:
+            raise ValueError("`x` must hold samples. Received: none")
+        stages = self._graph.stages(tuple(exits))
+        return calibrate(
+            np.concatenate(combined),
+            np.concatenate(labels),
+            np.cumsum([stage.num_local_layers for stage in stages]),
+            max_accuracy_loss,
+        )
+
+    def truncate(self, k=None):
+        """A new model of the first local layers.
+
+        It has weights of its own, copied from this one, so that training the
+        one does not change the other. It predicts, saves and exports as this
+        one, starts at the same epoch and is, like a clone, not compiled.
+
+        The weights of its contribution are those of the layers kept; if they
+        summed to one they do so again. If none of the layers kept
+        contributed (`Last`), the contribution starts anew.
+
+        Args:
+            k: how many local layers to keep, counted in the order in which
+                they run, or the name of the last one. `None` keeps all up to
+                the last one that contributes: the predictions are then the
+                same.
+
+        Returns:
+            A `ForwardOnlyModel`.
+
+        Raises:
+            ValueError: if there is no such local layer.
+            TypeError: if `k` is of another type.
+
+        Example:
+
+        ```python
+        small = model.truncate(2)
+        small.export("small.onnx", format="onnx")
+        ```
+        """
+        return truncate(self, k)
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
         """Exports the combined prediction, as in `keras.Model`.
 
         Layers that do not contribute are left out of the exported graph.
+
+        Args:
+            filepath: where to write.
+            format: `"tf_saved_model"` (TensorFlow, JAX), `"onnx"` (all),
+                `"litert"` (TensorFlow; PyTorch with `litert-torch`),
+                `"openvino"` (TensorFlow, PyTorch) or `"torch"` (PyTorch).
+            verbose, input_signature, **kwargs: as in `keras.Model.export`.
+                With PyTorch, give formats other than `"onnx"` a signature of
+                fixed shape.
+
+        Raises:
+            ValueError: if Keras cannot export to this format on this backend;
+                the message names those it can.
         """
-        return self._pruned(super().export)(*args, **kwargs)
+        check_export_format(format)
+        if input_signature is None:
+            # Keras exports ONNX only of what has been called or has one.
+            input_signature = [
+                tree.map_structure(
+                    lambda x: keras.InputSpec(x.dtype, x.shape, name=x.name),
+                    self.input,
+                )
+            ]
+        return self._pruned(super().export)(
+            filepath, format, verbose, input_signature, **kwargs
+        )
+
+    def _exits(self):
+        """The contribution and the layers that have one, as they run."""
+        weights = self.contribution.weights
+        order = self._graph.running_order
+        exits = [i for i in order if weights[i] != 0]
+        # Without any contribution, `predict` computes all layers too.
+        return weights, tuple(exits or order)
 
     def _pruned(self, method):
         """Makes a method compute only the layers that contribute."""

@@ -1,17 +1,19 @@
+import functools
 import inspect
 
 import keras
 from keras import tree
 
 from keras_ff.layers import LocalLayer
+from keras_ff.models.stage import Stage
 
 
 class LayerGraph:
     """The order in which a functional model's layers run.
 
-    One walk serves training, evaluation and pruned prediction. It keeps a
-    tensor only until its last use. The nodes of the functional graph are
-    private to Keras; only this file reads them.
+    One walk serves training, evaluation, pruned prediction and early exit. It
+    keeps a tensor only until its last use. The nodes of the functional graph
+    are private to Keras; only this file reads them.
 
     Args:
         model: a functional model whose last layer combines the goodness of
@@ -21,6 +23,9 @@ class LayerGraph:
     Attributes:
         local_layers: list of the local layers, in the order of their
             goodness.
+        goodness_tensors: list of their symbolic goodness.
+        running_order: list of the numbers of the local layers, in the order
+            in which they run.
     """
 
     def __init__(self, model, readout):
@@ -31,15 +36,21 @@ class LayerGraph:
             for node in model._nodes_by_depth[depth]
             if not node.is_input and node.operation is not readout
         ]
-        self._goodness_tensors = _readout_node(model, readout).input_tensors
+        self.goodness_tensors = _readout_node(model, readout).input_tensors
         self.local_layers = self._find_local_layers()
-        self._index = {id(x): i for i, x in enumerate(self._goodness_tensors)}
+        self._index = {id(x): i for i, x in enumerate(self.goodness_tensors)}
+        self.running_order = [
+            self._index[id(node.outputs[1])]
+            for node in self._nodes
+            if isinstance(node.operation, LocalLayer)
+        ]
         self._takes_training = {
             id(node.operation)
             for node in self._nodes
             if "training" in inspect.signature(node.operation.call).parameters
         }
         self._plans = {}
+        self._stages = {}
         self._goodness_model = None
 
     def _find_local_layers(self):
@@ -57,14 +68,14 @@ class LayerGraph:
                 )
             found[id(node.outputs[1])] = node
         names = [node.operation.name for node in found.values()]
-        for tensor in self._goodness_tensors:
+        for tensor in self.goodness_tensors:
             if id(tensor) not in found:
                 raise ValueError(
                     "Every output of a ForwardOnlyModel must be the goodness "
                     "(the second output) of a local layer. Received: "
                     f"{tensor}. Local layers: {names}"
                 )
-        order = {id(x): i for i, x in enumerate(self._goodness_tensors)}
+        order = {id(x): i for i, x in enumerate(self.goodness_tensors)}
         for key, node in found.items():
             if key not in order:
                 raise ValueError(
@@ -72,9 +83,9 @@ class LayerGraph:
                     "not among the model's outputs, so the layer would never "
                     "learn. Add it to `outputs`."
                 )
-        if len(order) < len(self._goodness_tensors):
+        if len(order) < len(self.goodness_tensors):
             raise ValueError("The same goodness is given twice in `outputs`.")
-        return [found[id(x)].operation for x in self._goodness_tensors]
+        return [found[id(x)].operation for x in self.goodness_tensors]
 
     def check_trainable(self):
         """Raises if a layer that is not local has become trainable."""
@@ -97,11 +108,16 @@ class LayerGraph:
                 further keyword arguments of its call.
         """
         nodes, last_use = self._plan(needed)
-        flat_inputs = self._model._standardize_inputs(inputs)
-        tensors = {
-            id(x): value for x, value in zip(self._model.inputs, flat_inputs)
-        }
-        del inputs, flat_inputs
+        tensors = self.input_tensors(inputs)
+        del inputs
+        self._walk(nodes, last_use, tensors, visit, training, arguments)
+
+    def input_tensors(self, inputs):
+        """What the model is called with, as a dict by the keys of tensors."""
+        values = self._model._standardize_inputs(inputs)
+        return {id(x): value for x, value in zip(self._model.inputs, values)}
+
+    def _walk(self, nodes, last_use, tensors, visit, training, arguments=None):
         for node, finished in zip(nodes, last_use):
             args, kwargs = node.arguments.fill_in(tensors)
             layer = node.operation
@@ -126,16 +142,9 @@ class LayerGraph:
             nodes = self._nodes
             if needed is not None:
                 nodes = self._ancestors(
-                    [self._goodness_tensors[i] for i in needed]
+                    [self.goodness_tensors[i] for i in needed]
                 )
-            last = {}
-            for i, node in enumerate(nodes):
-                for symbol in [*node.input_tensors, *node.outputs]:
-                    last[id(symbol)] = i
-            last_use = [[] for _ in nodes]
-            for key, i in last.items():
-                last_use[i].append(key)
-            self._plans[needed] = nodes, last_use
+            self._plans[needed] = nodes, _last_use(nodes)
         return self._plans[needed]
 
     def _ancestors(self, tensors):
@@ -147,14 +156,68 @@ class LayerGraph:
                 wanted.update(id(x) for x in node.input_tensors)
         return nodes[::-1]
 
+    def stages(self, exits):
+        """The graph in parts, each from one exit to the next.
+
+        Args:
+            exits: tuple of the numbers of the local layers after which a
+                sample may leave, in the order in which they run.
+
+        Returns:
+            List of `Stage`s. Layers on which no exit depends are in none of
+            them, and a layer is in the first that needs it.
+        """
+        if exits not in self._stages:
+            self._stages[exits] = self._make_stages(exits)
+        return self._stages[exits]
+
+    def _make_stages(self, exits):
+        parts, done = [], set()
+        for i in exits:
+            nodes = self._ancestors([self.goodness_tensors[i]])
+            parts.append([node for node in nodes if id(node) not in done])
+            done.update(id(node) for node in nodes)
+        stages, alive = [], set()
+        for i, nodes in reversed(list(zip(exits, parts))):
+            made = {id(x) for node in nodes for x in node.outputs}
+            used = {id(x) for node in nodes for x in node.input_tensors}
+            last_use = [
+                [key for key in finished if key not in alive]
+                for finished in _last_use(nodes)
+            ]
+            stages.append(
+                Stage(
+                    walk=functools.partial(self._walk, nodes, last_use),
+                    operations=[node.operation for node in nodes],
+                    exit=i,
+                    takes=sorted(used - made),
+                    gives=sorted(alive & made),
+                    alive=sorted(alive),
+                )
+            )
+            alive = (alive | used) - made
+        return stages[::-1]
+
     def goodness_model(self):
         """A plain Keras model from the inputs to `(batch, layers, classes)`."""
         if self._goodness_model is None:
             self._goodness_model = keras.Model(
                 self._model.input,
-                keras.ops.stack(self._goodness_tensors, axis=1),
+                keras.ops.stack(self.goodness_tensors, axis=1),
             )
         return self._goodness_model
+
+
+def _last_use(nodes):
+    """What each of the nodes uses for the last time."""
+    last = {}
+    for i, node in enumerate(nodes):
+        for symbol in [*node.input_tensors, *node.outputs]:
+            last[id(symbol)] = i
+    last_use = [[] for _ in nodes]
+    for key, i in last.items():
+        last_use[i].append(key)
+    return last_use
 
 
 def _readout_node(model, readout):

@@ -1,4 +1,4 @@
-"""Exported artifacts predict what the model predicts."""
+"""Exported files, run by their own runtimes, predict what the model does."""
 
 import keras
 import numpy as np
@@ -23,7 +23,10 @@ class Given(Contribution):
         self.given = weights
 
     def initial_weights(self, num_layers):
-        return np.array(self.given, "float32")
+        return np.resize(self.given, num_layers).astype("float32")
+
+    def get_config(self):
+        return {"weights": self.given}
 
 
 def conv_model(weights):
@@ -49,57 +52,82 @@ def conv_model(weights):
     )
 
 
-def stock_model():
-    """A functional model of Keras alone, to tell its limits from ours."""
-    inputs = keras.Input(SHAPE)
-    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, keras.layers.Dense(CLASSES)(x))
+def run_saved_model(path, x):
+    import tensorflow as tf
+
+    # Its variables live no longer than the object.
+    served = tf.saved_model.load(path)
+    return served.serve(tf.constant(x)).numpy()
 
 
-def skip_if_keras_cannot(path, **kwargs):
-    try:
-        stock_model().export(path, verbose=False, **kwargs)
-    except Exception as error:
-        pytest.skip(
-            "Keras's own limit, a stock functional model fails alike: "
-            f"{type(error).__name__}: {str(error)[:200]}"
-        )
-
-
-def onnx_signature():
-    if BACKEND == "torch":
-        # Keras exports PyTorch's shapes as they are.
-        return {"input_signature": [keras.InputSpec(shape=(BATCH, *SHAPE))]}
-    return {}
-
-
-def export_onnx(model, path):
-    onnx = pytest.importorskip("onnx")
-    skip_if_keras_cannot(
-        path.with_name("stock.onnx"), format="onnx", **onnx_signature()
-    )
-    model.export(path, format="onnx", verbose=False, **onnx_signature())
-    graph = onnx.load(path)
-    nodes = list(graph.graph.node)
-    for function in graph.functions:
-        nodes += function.node
-    return nodes
-
-
-def test_onnx(tmp_path):
+def run_onnx(path, x):
     runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(path)
+    (argument,) = session.get_inputs()
+    (output,) = session.run(None, {argument.name: x})
+    return output
+
+
+def run_litert(path, x):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    interpreter = litert.Interpreter(model_path=str(path))
+    (argument,) = interpreter.get_input_details()
+    (result,) = interpreter.get_output_details()
+    interpreter.resize_tensor_input(argument["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(argument["index"], x)
+    interpreter.invoke()
+    return interpreter.get_tensor(result["index"])
+
+
+def run_torch(path, x):
+    import torch
+
+    program = torch.export.load(path).module()
+    return program(torch.as_tensor(x)).detach().numpy()
+
+
+# PyTorch exports a program of fixed shape.
+STATIC = {"input_signature": [keras.InputSpec(shape=(BATCH, *SHAPE))]}
+FORMATS = {
+    "tensorflow": {
+        "tf_saved_model": ("model", run_saved_model, {}),
+        "onnx": ("model.onnx", run_onnx, {}),
+        "litert": ("model.tflite", run_litert, {}),
+    },
+    "jax": {
+        "tf_saved_model": ("model", run_saved_model, {}),
+        "onnx": ("model.onnx", run_onnx, {}),
+    },
+    "torch": {
+        "onnx": ("model.onnx", run_onnx, {}),
+        "torch": ("model.pt2", run_torch, STATIC),
+    },
+}[BACKEND]
+
+
+def export(model, folder, format):
+    name, run, options = FORMATS[format]
+    if format == "onnx":
+        pytest.importorskip("onnx")
+    elif format == "tf_saved_model":
+        pytest.importorskip("tensorflow")
+    path = folder / name
+    model.export(path, format=format, verbose=False, **options)
+    return path, run
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_file_of_a_model(format, tmp_path):
     model = conv_model([0.3, 2.0])
     before = state(model)
-    nodes = export_onnx(model, tmp_path / "model.onnx")
-    assert sum(node.op_type == "Conv" for node in nodes) == 2
-    session = runtime.InferenceSession(tmp_path / "model.onnx")
-    (argument,) = session.get_inputs()
+    path, run = export(model, tmp_path, format)
     x, _ = data(BATCH, SHAPE)
-    outputs = session.run(None, {argument.name: x})
-    assert len(outputs) == 1
     expected = model.predict(x, verbose=0)
-    assert_close(outputs, [expected], rtol=1e-4, atol=1e-5)
+    assert_close([run(path, x)], [expected], rtol=1e-4, atol=1e-5)
+    if format != "torch":
+        # Any number of samples.
+        assert_close([run(path, x[:3])], [expected[:3]], rtol=1e-4, atol=1e-5)
     # Exporting changes nothing, and the model still computes all layers.
     assert all(map(np.array_equal, state(model), before))
     assert model.goodness(x).shape == (BATCH, 2, CLASSES)
@@ -107,47 +135,78 @@ def test_onnx(tmp_path):
     assert_close([called], [expected])
 
 
-def test_onnx_of_a_pruned_model_leaves_layers_out(tmp_path):
-    runtime = pytest.importorskip("onnxruntime")
-    model = conv_model([2.0, 0.0])
-    nodes = export_onnx(model, tmp_path / "model.onnx")
-    assert sum(node.op_type == "Conv" for node in nodes) == 1
-    session = runtime.InferenceSession(tmp_path / "model.onnx")
+@pytest.mark.parametrize("format", FORMATS)
+def test_file_of_a_truncated_model(format, tmp_path):
+    model = conv_model([0.3, 2.0])
+    path, run = export(model.truncate(1), tmp_path, format)
     x, _ = data(BATCH, SHAPE)
-    outputs = session.run(None, {session.get_inputs()[0].name: x})
+    expected = 0.3 * model.goodness(x)[:, 0]
+    assert_close([run(path, x)], [expected], rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_of_a_pruned_model_leaves_layers_out(tmp_path):
+    model = conv_model([2.0, 0.0])
+    path, run = export(model, tmp_path, "onnx")
+    import onnx
+
+    graph = onnx.load(path)
+    nodes = list(graph.graph.node)
+    for function in graph.functions:
+        nodes += function.node
+    assert sum(node.op_type == "Conv" for node in nodes) == 1
+    x, _ = data(BATCH, SHAPE)
     expected = 2.0 * model.goodness(x)[:, 0]
+    assert_close([run(path, x)], [expected], rtol=1e-4, atol=1e-5)
+
+
+def test_several_inputs(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    inputs = {name: keras.Input((2,), name=name) for name in ("a", "b")}
+    x = keras.layers.Concatenate()([inputs["a"], inputs["b"]])
+    _, goodness = layers.CAWDense(6, CLASSES)(x)
+    model = ForwardOnlyModel(list(inputs.values()), [goodness])
+    path = tmp_path / "model.onnx"
+    model.export(path, format="onnx", verbose=False)
+    x, _ = data(3, (4,))
+    x = {"a": x[:, :2], "b": x[:, 2:]}
+    session = runtime.InferenceSession(path)
+    names = [argument.name for argument in session.get_inputs()]
+    outputs = session.run(None, dict(zip(names, x.values())))
+    expected = model.predict(list(x.values()), verbose=0)
     assert_close(outputs, [expected], rtol=1e-4, atol=1e-5)
 
 
-def test_saved_model(tmp_path):
-    tf = pytest.importorskip("tensorflow")
-    skip_if_keras_cannot(tmp_path / "stock")
-    model = conv_model([0.3, 2.0])
-    model.export(tmp_path / "model", verbose=False)
-    served = tf.saved_model.load(tmp_path / "model")
-    for size in (3, 5):
-        x, _ = data(size, SHAPE)
-        expected = model.predict(x, verbose=0)
-        actual = served.serve(tf.constant(x)).numpy()
-        assert_close([actual], [expected], rtol=1e-4, atol=1e-5)
+# === Formats that there are not ===
+
+NAMED = {
+    "tensorflow": "tf_saved_model.*onnx.*litert",
+    "jax": "tf_saved_model.*onnx",
+    "torch": "onnx.*torch.*litert",
+}[BACKEND]
 
 
-@pytest.mark.skipif(
-    BACKEND != "torch", reason="Keras exports this format on PyTorch only"
+def test_unknown_format(tmp_path):
+    match = rf"On the backend {BACKEND}, .*\(.*{NAMED}.*'keras'$"
+    with pytest.raises(ValueError, match=match):
+        conv_model([1.0, 1.0]).export(tmp_path / "model", format="keras")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "format, others",
+    {
+        "tensorflow": [("torch", ["torch"])],
+        "jax": [
+            ("torch", ["torch"]),
+            ("litert", ["tensorflow", "torch"]),
+            ("openvino", ["tensorflow", "torch"]),
+        ],
+        "torch": [("tf_saved_model", ["tensorflow", "jax"])],
+    }[BACKEND],
 )
-def test_torch_program(tmp_path):
-    import torch
-
-    model = conv_model([0.3, 2.0])
-    signature = [keras.InputSpec(shape=(BATCH, *SHAPE))]
-    model.export(
-        tmp_path / "model.pt2",
-        format="torch",
-        input_signature=signature,
-        verbose=False,
-    )
-    program = torch.export.load(tmp_path / "model.pt2").module()
-    x, _ = data(BATCH, SHAPE)
-    actual = program(torch.as_tensor(x)).detach().numpy()
-    expected = model.predict(x, verbose=0)
-    assert_close([actual], [expected], rtol=1e-4, atol=1e-5)
+def test_format_of_other_backends(format, others, tmp_path):
+    with pytest.raises(ValueError, match=f"'{format}', which needs") as error:
+        conv_model([1.0, 1.0]).export(tmp_path / "model", format=format)
+    assert str(error.value).endswith(str(others))
+    assert not list(tmp_path.iterdir())

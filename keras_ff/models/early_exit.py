@@ -1,0 +1,133 @@
+import numbers
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+from keras import tree
+
+
+class EarlyExitPrediction(NamedTuple):
+    """What `ForwardOnlyModel.predict_early_exit` returns.
+
+    Attributes:
+        predictions: NumPy array of shape `(samples, num_classes)`, each
+            sample's combined goodness up to its exit.
+        layers_used: NumPy array of shape `(samples,)`, how many local layers
+            were computed for each sample.
+    """
+
+    predictions: Any
+    layers_used: Any
+
+
+class EarlyExit:
+    """Runs samples through the stages of a model until they are decided.
+
+    Undecided samples wait before the next stage until they fill a batch. So
+    every stage computes full batches of one size, is compiled once, and no
+    more than two batches of features a stage are held. What is left at the
+    end is filled up with copies.
+
+    Args:
+        stages: list of `Stage`s.
+        weights: array, the contribution of every local layer of the model.
+        threshold: float, the confidence above which a sample leaves.
+        batch_size: int.
+    """
+
+    def __init__(self, stages, weights, threshold, batch_size):
+        self._stages = stages
+        self._weights = weights
+        self._threshold = threshold
+        self._batch_size = batch_size
+        self._layers_used = np.cumsum([s.num_local_layers for s in stages])
+        self._waiting = [None] * len(stages)
+        self._num_samples = 0
+        self._finished = []
+
+    def add(self, tensors):
+        """Takes a batch, a dict from the keys of inputs to arrays."""
+        size = len(next(iter(tensors.values())))
+        samples = self._num_samples + np.arange(size)
+        self._num_samples += size
+        self._push(0, _Rows(samples, np.zeros((size, 1), "float32"), tensors))
+
+    def finish(self):
+        """Decides what still waits; returns an `EarlyExitPrediction`."""
+        for number in range(len(self._stages)):
+            rows = self._waiting[number]
+            if rows is not None and len(rows.samples):
+                self._run(number, rows)
+        samples, predictions, layers_used = map(
+            np.concatenate, zip(*self._finished)
+        )
+        order = np.argsort(samples)
+        return EarlyExitPrediction(predictions[order], layers_used[order])
+
+    def _push(self, number, rows):
+        """Adds rows to those that wait, and runs as many batches as full."""
+        if self._waiting[number] is not None:
+            rows = tree.map_structure(
+                lambda *arrays: np.concatenate(arrays),
+                self._waiting[number],
+                rows,
+            )
+        size = self._batch_size
+        while len(rows.samples) >= size:
+            self._run(number, rows.take(slice(size)))
+            rows = rows.take(slice(size, None))
+        self._waiting[number] = rows
+
+    def _run(self, number, rows):
+        stage = self._stages[number]
+        size = len(rows.samples)
+        inputs = [rows.tensors[key] for key in stage.takes]
+        if size < self._batch_size:
+            copies = np.arange(self._batch_size) % size
+            inputs = [x[copies] for x in inputs]
+        goodness, *given = stage.predict_on_batch(inputs)
+        combined = rows.combined + self._weights[stage.exit] * goodness[:size]
+        leaves = confidence(combined) > self._threshold
+        if number + 1 == len(self._stages):
+            leaves[:] = True
+        layers_used = np.full(size, self._layers_used[number], "int32")
+        self._finished.append(
+            (rows.samples[leaves], combined[leaves], layers_used[leaves])
+        )
+        if not leaves.all():
+            tensors = {**rows.tensors, **dict(zip(stage.gives, given))}
+            tensors = {key: tensors[key][:size] for key in stage.alive}
+            undecided = _Rows(rows.samples, combined, tensors).take(~leaves)
+            self._push(number + 1, undecided)
+
+
+class _Rows(NamedTuple):
+    """Samples on their way: their numbers, combined goodness and tensors."""
+
+    samples: Any
+    combined: Any
+    tensors: dict
+
+    def take(self, rows):
+        return tree.map_structure(lambda array: array[rows], self)
+
+
+def confidence(goodness):
+    """The largest softmax probability of `(..., num_classes)` logits."""
+    # In float64, so that it can come as near to 1 as it has to.
+    goodness = np.asarray(goodness, "float64")
+    shifted = goodness - goodness.max(axis=-1, keepdims=True)
+    return 1 / np.exp(shifted).sum(axis=-1)
+
+
+def check_fraction(name, value):
+    """Raises if an argument is not a number in `[0, 1]`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number in [0, 1]. Received: "
+            f"{name}={value!r} of type {type(value).__name__}"
+        )
+    if not 0 <= value <= 1:
+        raise ValueError(
+            f"`{name}` must be in [0, 1]. Received: {name}={value}"
+        )

@@ -1,0 +1,65 @@
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_ff.models.early_exit import confidence
+
+
+class ExitCalibration(NamedTuple):
+    """What `ForwardOnlyModel.calibrate_early_exit` returns.
+
+    Attributes:
+        threshold: float, to be given to `predict_early_exit`.
+        accuracy: float, the accuracy with this threshold.
+        full_accuracy: float, the accuracy of `predict`.
+        mean_layers_used: float, the mean number of local layers that were
+            computed for a sample.
+    """
+
+    threshold: float
+    accuracy: float
+    full_accuracy: float
+    mean_layers_used: float
+
+
+def calibrate(combined, labels, layers_used, max_accuracy_loss):
+    """The smallest threshold that costs no more accuracy than allowed.
+
+    The exits of the samples, and so the accuracy, change only at thresholds
+    that equal some sample's confidence; all of them are compared.
+
+    Args:
+        combined: array `(samples, exits, num_classes)`, the combined goodness
+            up to every exit.
+        labels: array `(samples,)`, class numbers.
+        layers_used: array `(exits,)`, the number of layers up to every exit.
+        max_accuracy_loss: float.
+
+    Returns:
+        An `ExitCalibration`.
+    """
+    size = len(labels)
+    right = np.argmax(combined, axis=-1) == labels[:, None]
+    # Who has not left at a threshold has been less confident all along. With
+    # the threshold at this maximum, a sample goes on to the next exit.
+    highest = np.maximum.accumulate(confidence(combined), axis=1)[:, :-1]
+    order = np.argsort(highest, axis=None)
+    thresholds = np.append(0.0, highest.ravel()[order])
+    more_right = np.diff(right.astype(int), axis=1).ravel()[order]
+    more_layers = np.tile(np.diff(layers_used), size)[order]
+    num_right = right[:, 0].sum() + np.append(0, np.cumsum(more_right))
+    num_layers = size * layers_used[0] + np.append(0, np.cumsum(more_layers))
+    loss = right[:, -1].sum() - num_right
+    allowed = loss <= max_accuracy_loss * size + 1e-9
+    # Of equal thresholds, the last has all the moves.
+    allowed[:-1] &= thresholds[:-1] < thresholds[1:]
+    best = np.argmax(allowed)
+    # Up to the next confidence all thresholds are alike; half-way, rounding
+    # does not matter.
+    threshold = np.append(thresholds, 1.0)[best : best + 2].mean()
+    return ExitCalibration(
+        float(threshold),
+        float(num_right[best] / size),
+        float(right[:, -1].mean()),
+        float(num_layers[best] / size),
+    )

@@ -1,0 +1,51 @@
+import keras
+
+from keras_ff.layers import LocalLayer
+
+
+class Stage(keras.Model):
+    """The part of a forward-only model between two exits.
+
+    It shares its layers with the model. Tensors are known by keys: more than
+    one can be alive at an exit, and some only pass through.
+
+    Args:
+        walk: function `(tensors, visit, training)` that runs the layers of
+            this part, see `LayerGraph`.
+        operations: list of these layers.
+        exit: int, the number of the local layer that ends this part.
+        takes: list of the keys of the tensors that come in.
+        gives: list of the keys of the tensors that go out to later stages.
+        alive: list of the keys of all tensors that later stages take.
+
+    Call arguments:
+        inputs: list of tensors, as `takes`.
+
+    Output shape:
+        List: the goodness of layer `exit`, then tensors as `gives`.
+    """
+
+    def __init__(self, walk, operations, exit, takes, gives, alive):
+        super().__init__()
+        self.parts = [x for x in operations if isinstance(x, keras.Layer)]
+        self.num_local_layers = sum(
+            isinstance(x, LocalLayer) for x in operations
+        )
+        self.exit = exit
+        self.takes = takes
+        self.gives = gives
+        self.alive = alive
+        self._walk = walk
+
+    def call(self, inputs, training=None):
+        goodness = {}
+
+        def visit(index, layer, args, kwargs):
+            features, goodness[index] = layer(
+                *args, training=training, **kwargs
+            )
+            return features
+
+        tensors = dict(zip(self.takes, inputs))
+        self._walk(tensors, visit, training)
+        return [goodness[self.exit], *(tensors[key] for key in self.gives)]

@@ -1,0 +1,40 @@
+"""The early-exit benchmark runs and says what it measured."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import pytest
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="One backend shows that it runs.",
+)
+def test_quick_run_writes_table_and_json(tmp_path):
+    pytest.importorskip("sklearn")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.early_exit", "--quick"),
+            *("--backends", "tensorflow", "--architectures", "mlp"),
+            *("--losses", "0.01", "1.0", "--output", tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads((tmp_path / "early_exit.json").read_text())
+    (found,) = results["backends"]["tensorflow"].values()
+    strict, free = found["early_exit"]
+    # Two layers of 20 units on 64 pixels; with all accuracy to lose, all
+    # samples leave at the first.
+    assert free["mean_layers_used"] == 1
+    assert free["layers_used"] == [found["test_samples"], 0]
+    assert free["share_of_multiplications"] == pytest.approx(64 / (64 + 20))
+    assert 1 <= strict["mean_layers_used"] <= 2
+    validation = strict["validation"]
+    lost = validation["full_accuracy"] - validation["accuracy"]
+    assert lost <= 0.01 + 1e-9
+    assert found["seconds"] > 0 and found["cpu_seconds"] > 0
+    assert "speed-up" in done.stdout
