@@ -2,6 +2,7 @@ import numpy as np
 
 from keras_ff.visualization import style
 from keras_ff.visualization.channel_order import channel_order
+from keras_ff.visualization.names import class_names_or_numbers
 from keras_ff.visualization.shares import as_shares
 
 
@@ -43,13 +44,7 @@ def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
             f"`order` must hold every channel from 0 to {num_channels - 1} "
             f"once. Received: order={order.tolist()}"
         )
-    if class_names is None:
-        class_names = [str(i) for i in range(num_classes)]
-    if len(class_names) != num_classes:
-        raise ValueError(
-            f"`class_names` must be one a class, {num_classes} in all. "
-            f"Received: {len(class_names)} names"
-        )
+    class_names = class_names_or_numbers(class_names, num_classes)
 
     ax = style.get_axes(ax)
     image = ax.imshow(
@@ -61,13 +56,10 @@ def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
         interpolation="nearest",
     )
     style.decorate(ax, "class", "channel, sorted by its class")
-    ax.set_xticks(range(num_classes), class_names)
+    style.name_axis(ax.xaxis, class_names)
     ax.set_yticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     if colorbar:
-        bar = ax.figure.colorbar(image, ax=ax)
-        bar.set_label("share of the channel", fontsize=style.TEXT_SIZE)
-        bar.ax.tick_params(labelsize=style.TICK_SIZE)
-        bar.outline.set_visible(False)
+        style.color_scale(ax, image, "share of the channel")
     return ax
