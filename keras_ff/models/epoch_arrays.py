@@ -14,7 +14,9 @@ class EpochArrays(keras.utils.PyDataset):
         arrays: tuple `(x, y)` or `(x, y, sample_weight)` of (nested) NumPy
             arrays.
         batch_size: int.
-        seed: int.
+        seed: function without arguments that gives an int. It is asked in
+            every epoch: a resumed model knows its seed only when training
+            has begun.
     """
 
     def __init__(self, arrays, batch_size, seed):
@@ -26,7 +28,7 @@ class EpochArrays(keras.utils.PyDataset):
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
-        generator = np.random.default_rng([self._seed, epoch])
+        generator = np.random.default_rng([self._seed(), epoch])
         self._order = generator.permutation(self._size)
 
     def __len__(self):
