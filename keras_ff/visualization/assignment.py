@@ -6,7 +6,9 @@ from keras_ff.visualization.names import class_names_or_numbers
 from keras_ff.visualization.shares import as_shares
 
 
-def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
+def assignment(
+    shares, ax=None, order=None, class_names=None, colorbar=True, vmax=1.0
+):
     """Draws the share of every channel in every class as a heat map.
 
     Args:
@@ -18,8 +20,9 @@ def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
             `channel_order(shares)`, sorted by dominant class. Give two
             pictures the same order to compare them.
         class_names: list of strings. Defaults to the classes' numbers.
-        colorbar: bool, whether to draw the colour scale, which is from 0 to 1
-            in every picture. Defaults to `True`.
+        colorbar: bool, whether to draw the colour scale. Defaults to `True`.
+        vmax: float in (0, 1], the end of the colour scale, which starts at 0.
+            Defaults to `1.0`; less shows small shares more clearly.
 
     Returns:
         The matplotlib axes.
@@ -45,13 +48,15 @@ def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
             f"once. Received: order={order.tolist()}"
         )
     class_names = class_names_or_numbers(class_names, num_classes)
+    if not 0 < vmax <= 1:
+        raise ValueError(f"`vmax` must be in (0, 1]. Received: vmax={vmax}")
 
     ax = style.get_axes(ax)
     image = ax.imshow(
         shares[order],
         cmap="cividis",
         vmin=0,
-        vmax=1,
+        vmax=vmax,
         aspect="auto",
         interpolation="nearest",
     )

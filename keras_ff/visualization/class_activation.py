@@ -12,8 +12,9 @@ def class_activation(model, layer, image, class_names=None, ax=None):
 
     One bar a channel: its activity, pooled over its map as the goodness of
     the layer is. Channels are sorted by the class that they are assigned to,
-    so that every class is a block of bars; the layer's prediction, the class
-    of the largest goodness, is red.
+    so that every class is a block of bars. The layer's prediction, the class
+    of the largest goodness, is red, if a channel is assigned to it: goodness
+    adds up the shares of all channels.
 
     Args:
         model: a `keras_ff.models.ForwardOnlyModel`.

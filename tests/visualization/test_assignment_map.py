@@ -47,7 +47,9 @@ def test_takes_an_order_names_and_axes():
         order=[3, 2, 1, 0],
         class_names=["cat", "dog"],
         colorbar=False,
+        vmax=0.5,
     )
+    assert ax.images[0].get_clim() == (0, 0.5)
     assert drawn is ax and ax.images[0].colorbar is None
     np.testing.assert_allclose(heat_map(ax), SHARES[::-1])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["cat", "dog"]
@@ -81,6 +83,8 @@ def test_layer_without_weights_or_assignment():
         (SHARES, {"order": [0, 1, 2]}, "from 0 to 3"),
         (SHARES, {"order": [0, 1, 2, 2]}, "from 0 to 3"),
         (SHARES, {"class_names": ["cat"]}, "1 names"),
+        (SHARES, {"vmax": 0}, "vmax=0"),
+        (SHARES, {"vmax": 2}, "vmax=2"),
     ],
 )
 def test_bad_input(shares, kwargs, message):
