@@ -89,14 +89,11 @@ is small and the training short: the published one, a ResNet-17 trained for
 trains it, on a GPU.)
 """
 
+goodness = model.goodness(images)  # (images, layers, classes)
 figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
 visualization.layer_accuracy_over_epochs(history, ax=axes[0])
 visualization.depth_accuracy(
-    model.goodness(images),
-    model.contribution.weights,
-    labels,
-    names,
-    ax=axes[1],
+    goodness, model.contribution.weights, labels, names, ax=axes[1]
 )
 figure.savefig("caw_conv_layers.png", dpi=150)
 print("written: caw_conv_layers.png")
@@ -157,8 +154,8 @@ automobiles and trucks (0.47), airplanes and ships (0.40), deer and horses
 (0.29). Between animals and vehicles nearly all correlations are negative:
 a channel that speaks for the one speaks against the other.
 
-The entropy penalty of CAW-Conv drives channels towards fewer classes, in trainings
-longer than this one.
+The entropy penalty of CAW-Conv drives channels towards fewer classes, in
+trainings longer than this one.
 
 ## One photograph
 
@@ -167,8 +164,7 @@ image that this layer is surest of: the one whose best class leads the second
 best by most.
 """
 
-goodness = model.goodness(images)[:, 2]
-second, first = np.sort(goodness, axis=1)[:, -2:].T
+second, first = np.sort(goodness[:, 2], axis=1)[:, -2:].T
 surest = np.argmax(first - second)
 print("the surest image shows:", class_names[labels[surest]])
 visualization.class_activation(

@@ -114,8 +114,9 @@ figure.savefig("hyperspherical_prototypes.png", dpi=150)
 print("written: hyperspherical_prototypes.png")
 
 """
-In both layers every class has gathered near its own prototype, though no
-gradient went from one layer to the other.
+In both layers every class has gathered, as a rule near its own prototype,
+though no gradient went from one layer to the other. (The three dimensions of
+the sphere are seen from one side.)
 
 ## One pass against one pass per class
 

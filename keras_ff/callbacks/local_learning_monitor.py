@@ -139,8 +139,12 @@ class LocalLearningMonitor(keras.callbacks.Callback):
             yield f"contribution/{layer.name}", weight
             if shares.has_shares(layer):
                 values = shares.as_shares(layer)
-                temperature = layer.goodness.current_temperature()
-                yield f"temperature/{layer.name}", temperature
+                yield (
+                    f"temperature/{layer.name}",
+                    keras.ops.convert_to_numpy(
+                        layer.goodness.current_temperature()
+                    ),
+                )
                 yield f"entropy/{layer.name}", shares.relative_entropy(values)
                 yield (
                     f"specialization/{layer.name}",
