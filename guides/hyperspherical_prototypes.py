@@ -34,6 +34,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import keras_ff
+from keras_ff import visualization
 
 keras.utils.set_random_seed(0)
 epochs = int(os.environ.get("GUIDE_EPOCHS", 30))
@@ -90,54 +91,32 @@ print(f"trained:                      {trained['accuracy']:.1%}")
 """
 ## Looking at the sphere
 
-`head.embed` puts an activation on the sphere, `head.unit_prototypes` are the
-prototypes there. Each star is a prototype, each dot a test image of its
-class.
+`head.embed` puts an activation on the sphere, where the prototypes are.
+`visualization.prototypes` draws both in two dimensions: large are the
+prototypes, small the test images, in the colour and the shape of their class.
+`visualization.prototype_similarity` draws the cosines between the prototypes.
 """
 
-
-def draw_sphere(axes, layer, inputs, labels):
-    head = layer.goodness
-    points = keras.ops.convert_to_numpy(head.embed(layer.activate(inputs)))
-    prototypes = keras.ops.convert_to_numpy(head.unit_prototypes())[:, 0]
-    u, v = np.mgrid[0 : 2 * np.pi : 24j, 0 : np.pi : 12j]
-    axes.plot_wireframe(
-        np.cos(u) * np.sin(v),
-        np.sin(u) * np.sin(v),
-        np.cos(v),
-        color="lightgrey",
-        linewidth=0.4,
-    )
-    colors = plt.get_cmap("tab10").colors
-    for k in range(10):
-        axes.scatter(*points[labels == k].T, s=6, color=colors[k])
-        axes.scatter(
-            *prototypes[k],
-            s=160,
-            marker="*",
-            color=colors[k],
-            edgecolor="black",
-            label=str(k),
-        )
-    accuracy = np.mean(np.argmax(points @ prototypes.T, axis=1) == labels)
-    axes.set_title(f"layer '{layer.name}', {accuracy:.1%} by itself")
-    axes.set_box_aspect((1, 1, 1), zoom=1.5)
-    axes.set_axis_off()
-
-
-figure = plt.figure(figsize=(10, 4.5), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(13, 9.5), layout="constrained")
 inputs = keras.ops.convert_to_tensor(x_test)
-for i, layer in enumerate(model.local_layers):
-    axes = figure.add_subplot(1, 2, i + 1, projection="3d")
-    draw_sphere(axes, layer, inputs, y_test)
+for (left, right), layer in zip(axes, model.local_layers):
+    head = layer.goodness
+    visualization.prototypes(
+        layer, head.embed(layer.activate(inputs)), y_test, ax=left
+    )
+    visualization.prototype_similarity(layer, ax=right)
+    left.set_title(
+        f"layer '{layer.name}', {trained[f'{layer.name}_accuracy']:.1%} "
+        "by itself"
+    )
     inputs, _ = layer(inputs)
-figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
-figure.savefig("hyperspherical_prototypes.png", dpi=120)
+figure.savefig("hyperspherical_prototypes.png", dpi=150)
 print("written: hyperspherical_prototypes.png")
 
 """
-In both layers every class has gathered near its own prototype, though no
-gradient went from one layer to the other.
+In both layers every class has gathered, as a rule near its own prototype,
+though no gradient went from one layer to the other. (The three dimensions of
+the sphere are seen from one side.)
 
 ## One pass against one pass per class
 

@@ -30,6 +30,7 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     )
 
 from keras_ff import applications as applications
+from keras_ff import callbacks as callbacks
 from keras_ff import contributions as contributions
 from keras_ff import datasets as datasets
 from keras_ff import initializers as initializers

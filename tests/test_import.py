@@ -54,6 +54,8 @@ def test_import_loads_nothing_that_is_not_needed(imports):
         "pandas",
         "tensorflow_datasets",
         "keras_tuner",
+        "tensorboard",
+        "tensorboardX",
         "onnx",
         "grain",
     }

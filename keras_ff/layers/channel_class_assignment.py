@@ -177,9 +177,11 @@ class ChannelClassAssignment(GoodnessHead):
                 self.add_loss(regularizer(shares, epoch=self.epoch))
             else:
                 self.add_loss(regularizer(shares))
-        return ops.matmul(self._pool(ops.cast(inputs, "float32")), shares)
+        return ops.matmul(self.pool(inputs), shares)
 
-    def _pool(self, activation):
+    def pool(self, activation):
+        """The activity of every channel, `(batch, channels)` in float32."""
+        activation = ops.cast(activation, "float32")
         axes = self.spatial_axes(activation.shape)
         if not axes:
             return activation

@@ -127,7 +127,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         self._statistics = LocalStatistics(
             [layer.name for layer in self.local_layers],
             self.num_classes,
-            report=self._readout.layer_metrics,
+            report=self.layer_metrics,
             measures_intervals=self.contribution.measures_intervals,
         )
 
@@ -175,6 +175,11 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def contribution(self):
         """How the layers are weighed; `.weights` are the numbers in force."""
         return self._readout.contribution
+
+    @property
+    def layer_metrics(self):
+        """Whether logs carry a loss and an accuracy of every local layer."""
+        return self._readout.layer_metrics
 
     @property
     def epoch(self):
@@ -293,7 +298,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             arrays = tree.map_structure(_to_array, arrays)
             if 0 < validation_split < 1 and validation_data is None:
                 arrays, validation_data = _split(arrays, validation_split)
-            x = ArrayBatches(arrays, batch_size or 32, self._shuffle_seed())
+            x = ArrayBatches(arrays, batch_size or 32, self._shuffle_seed)
             validation_batch_size = validation_batch_size or batch_size
             y, sample_weight, batch_size = None, None, None
             validation_split, shuffle = 0.0, False

@@ -1,12 +1,19 @@
 """Pictures of what a forward-only model learned, drawn with matplotlib.
 
-Every function takes plain numbers or what `fit` returned, draws on `ax` or on
-a new figure, and returns the matplotlib axes.
+Every function takes plain numbers, layers or what `fit` returned, draws on
+`ax` or on a new figure, and returns the matplotlib axes.
 """
 
 from keras_ff.visualization.assignment import assignment as assignment
 from keras_ff.visualization.channel_order import channel_order as channel_order
+from keras_ff.visualization.class_activation import (
+    class_activation as class_activation,
+)
 from keras_ff.visualization.contributions import contributions as contributions
+from keras_ff.visualization.depth_accuracy import (
+    depth_accuracy as depth_accuracy,
+)
+from keras_ff.visualization.early_exits import early_exits as early_exits
 from keras_ff.visualization.layer_accuracy import (
     layer_accuracy as layer_accuracy,
 )
@@ -15,4 +22,11 @@ from keras_ff.visualization.layer_accuracy_over_epochs import (
 )
 from keras_ff.visualization.learning_curves import (
     learning_curves as learning_curves,
+)
+from keras_ff.visualization.prototype_similarity import (
+    prototype_similarity as prototype_similarity,
+)
+from keras_ff.visualization.prototypes import prototypes as prototypes
+from keras_ff.visualization.specialization import (
+    specialization as specialization,
 )

@@ -2,10 +2,13 @@ import numpy as np
 
 from keras_ff.visualization import style
 from keras_ff.visualization.channel_order import channel_order
+from keras_ff.visualization.names import class_names_or_numbers
 from keras_ff.visualization.shares import as_shares
 
 
-def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
+def assignment(
+    shares, ax=None, order=None, class_names=None, colorbar=True, vmax=1.0
+):
     """Draws the share of every channel in every class as a heat map.
 
     Args:
@@ -17,8 +20,9 @@ def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
             `channel_order(shares)`, sorted by dominant class. Give two
             pictures the same order to compare them.
         class_names: list of strings. Defaults to the classes' numbers.
-        colorbar: bool, whether to draw the colour scale, which is from 0 to 1
-            in every picture. Defaults to `True`.
+        colorbar: bool, whether to draw the colour scale. Defaults to `True`.
+        vmax: float in (0, 1], the end of the colour scale, which starts at 0.
+            Defaults to `1.0`; less shows small shares more clearly.
 
     Returns:
         The matplotlib axes.
@@ -43,31 +47,24 @@ def assignment(shares, ax=None, order=None, class_names=None, colorbar=True):
             f"`order` must hold every channel from 0 to {num_channels - 1} "
             f"once. Received: order={order.tolist()}"
         )
-    if class_names is None:
-        class_names = [str(i) for i in range(num_classes)]
-    if len(class_names) != num_classes:
-        raise ValueError(
-            f"`class_names` must be one a class, {num_classes} in all. "
-            f"Received: {len(class_names)} names"
-        )
+    class_names = class_names_or_numbers(class_names, num_classes)
+    if not 0 < vmax <= 1:
+        raise ValueError(f"`vmax` must be in (0, 1]. Received: vmax={vmax}")
 
     ax = style.get_axes(ax)
     image = ax.imshow(
         shares[order],
         cmap="cividis",
         vmin=0,
-        vmax=1,
+        vmax=vmax,
         aspect="auto",
         interpolation="nearest",
     )
     style.decorate(ax, "class", "channel, sorted by its class")
-    ax.set_xticks(range(num_classes), class_names)
+    style.name_axis(ax.xaxis, class_names)
     ax.set_yticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     if colorbar:
-        bar = ax.figure.colorbar(image, ax=ax)
-        bar.set_label("share of the channel", fontsize=style.TEXT_SIZE)
-        bar.ax.tick_params(labelsize=style.TICK_SIZE)
-        bar.outline.set_visible(False)
+        style.color_scale(ax, image, "share of the channel")
     return ax

@@ -1,9 +1,12 @@
 import numpy as np
 
 from keras_ff.visualization import style
+from keras_ff.visualization.names import layer_names_or_numbers
 
 
-def contributions(weights_per_epoch, names=None, kind="area", ax=None):
+def contributions(
+    weights_per_epoch, names=None, kind="area", first_epoch=1, ax=None
+):
     """Draws how much each layer counts in the prediction, over the epochs.
 
     Args:
@@ -13,6 +16,7 @@ def contributions(weights_per_epoch, names=None, kind="area", ax=None):
             their numbers from 1.
         kind: `"area"` (stacked, for weights that are not negative) or
             `"line"`. Defaults to `"area"`.
+        first_epoch: int, the number of the first epoch. Defaults to `1`.
         ax: matplotlib axes. Defaults to those of a new figure.
 
     Returns:
@@ -39,10 +43,17 @@ def contributions(weights_per_epoch, names=None, kind="area", ax=None):
     ```
     """
     weights = np.asarray(weights_per_epoch, "float64")
+    if weights.shape == (0,):
+        raise ValueError(
+            "`weights_per_epoch` has no epoch: the contributions were never "
+            "recorded. Read `model.contribution.weights` after every epoch "
+            "of training. Received: an empty list"
+        )
     if weights.ndim != 2 or not weights.size:
         raise ValueError(
             "`weights_per_epoch` must have the shape (epochs, layers), at "
-            f"least one of each. Received: shape {weights.shape}"
+            "least one of each; `model.contribution.weights` is one epoch's. "
+            f"Received: shape {weights.shape}"
         )
     if kind not in ("area", "line"):
         raise ValueError(
@@ -56,20 +67,14 @@ def contributions(weights_per_epoch, names=None, kind="area", ax=None):
             f"Received: {weights.min()}"
         )
     num_epochs, num_layers = weights.shape
-    if names is None:
-        names = [f"layer {i + 1}" for i in range(num_layers)]
-    if len(names) != num_layers:
-        raise ValueError(
-            f"`names` must be one a layer, {num_layers} in all. "
-            f"Received: {len(names)} names"
-        )
+    names = layer_names_or_numbers(names, num_layers)
 
     ax = style.get_axes(ax)
     colors = style.sequential(num_layers)
-    epochs = np.arange(1, num_epochs + 1)
     if num_epochs == 1:
-        # One epoch is drawn as long as the axis, which ends at 2.
-        epochs, weights = np.array([1, 2]), np.repeat(weights, 2, axis=0)
+        # One epoch is drawn as long as the axis, which has two.
+        weights = np.repeat(weights, 2, axis=0)
+    epochs = first_epoch + np.arange(len(weights))
     if kind == "area":
         ax.stackplot(
             epochs,
@@ -87,7 +92,7 @@ def contributions(weights_per_epoch, names=None, kind="area", ax=None):
         style.horizontal_grid(ax)
         heights = weights[-1]
     style.decorate(ax, "epoch", "weight in the prediction")
-    style.epoch_axis(ax, num_epochs)
+    style.epoch_axis(ax, num_epochs, first_epoch)
     style.label_right(
         ax,
         list(heights),

@@ -55,29 +55,17 @@ def layer_accuracy(names, accuracies, combined=None, reference=None, ax=None):
     _check_accuracies([*accuracies, *(line[1] for line in lines)])
 
     ax = style.get_axes(ax)
-    from matplotlib.patheffects import withStroke
-
     for label, height, color, dashes in lines:
         ax.axhline(height, color=color, linestyle=dashes, label=label, lw=2)
     places = np.arange(len(names))
     ax.plot(places, accuracies, "o", color=style.INK, markersize=9)
-    for place, accuracy in zip(places, accuracies):
-        ax.annotate(
-            f"{100 * accuracy:.1f}",
-            (place, accuracy),
-            xytext=(0, -10),
-            textcoords="offset points",
-            fontsize=style.TICK_SIZE,
-            horizontalalignment="center",
-            verticalalignment="top",
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-        )
-    ax.set_xticks(places, names)
     ax.set_xlim(-0.5, len(names) - 0.5)
+    style.name_axis(ax.xaxis, names)
     heights = [*accuracies, *(line[1] for line in lines)]
     margin = max(0.15 * (max(heights) - min(heights)), 0.01)
     # Room below for the numbers.
     ax.set_ylim(min(heights) - 1.5 * margin, max(heights) + margin)
+    style.number_points(ax, places, accuracies, below=True)
     style.decorate(ax, "local layer, from first to last", "accuracy")
     style.horizontal_grid(ax)
     style.percent_axis(ax.yaxis)

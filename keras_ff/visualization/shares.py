@@ -39,6 +39,30 @@ def as_shares(shares):
     return shares
 
 
+def specialization(shares):
+    """The share of a channel in its own class, the mean over channels.
+
+    From 1 / classes (every channel serves all alike) to 1.
+    """
+    return float(shares.max(axis=1).mean())
+
+
+def relative_entropy(shares):
+    """The entropy of a channel's shares, the mean over channels.
+
+    Relative to its largest value, `ln(classes)`: from 0 (every channel serves
+    one class) to 1 (all alike).
+    """
+    logarithms = np.log(np.where(shares > 0, shares, 1))
+    entropies = -(shares * logarithms).sum(axis=1)
+    return float(entropies.mean() / np.log(shares.shape[1]))
+
+
+def has_shares(layer):
+    """Whether a local layer has an assignment of channels to classes."""
+    return hasattr(layer.goodness, "shares")
+
+
 def _of_layer(layer):
     head = layer if hasattr(layer, "shares") else getattr(layer, "goodness", 0)
     if not hasattr(head, "shares"):

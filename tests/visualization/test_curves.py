@@ -198,6 +198,13 @@ class TestContributions:
         assert list(drawn) == ["layer 1", "layer 2"]
         np.testing.assert_allclose(drawn["layer 1"][1], weights[:, 0])
 
+    def test_starts_at_another_epoch(self):
+        ax = visualization.contributions(
+            self.WEIGHTS, kind="line", first_epoch=6
+        )
+        assert lines(ax)["layer 1"][0] == [6, 7, 8]
+        assert ax.get_xlim() == (6, 8)
+
     def test_a_single_epoch_is_visible(self):
         ax = visualization.contributions([[0.4, 0.6]])
         assert ax.collections[0].get_paths()[0].get_extents().width > 0
@@ -205,8 +212,8 @@ class TestContributions:
     @pytest.mark.parametrize(
         "weights, kwargs, message",
         [
-            ([], {}, r"\(0,\)"),
-            ([0.5, 0.5], {}, r"\(2,\)"),
+            ([], {}, "never recorded"),
+            ([0.5, 0.5], {}, r"one epoch's.*\(2,\)"),
             ([[0.5, float("nan")]], {}, "finite"),
             ([[0.5, -0.1]], {}, "kind='line'"),
             ([[0.5, 0.5]], {"names": ["one"]}, "1 names"),
@@ -222,6 +229,7 @@ def test_labels_are_spread_as_little_as_it_takes():
     assert spread([], 1.0) == []
     assert spread([5.0, 1.0], 1.0) == [5.0, 1.0]
     assert spread([2.0, 2.0], 1.0) == [1.5, 2.5]
+    assert spread([0.0, 0.0, 5.0], 1.0, 0.0, 4.0) == [0.0, 1.0, 4.0]
     np.testing.assert_allclose(
         spread([2.0, 0.0, 2.0, 2.1], 1.0), [31 / 30, 0.0, 61 / 30, 91 / 30]
     )

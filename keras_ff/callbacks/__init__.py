@@ -1,0 +1,5 @@
+"""Keras callbacks for forward-only models."""
+
+from keras_ff.callbacks.local_learning_monitor import (
+    LocalLearningMonitor as LocalLearningMonitor,
+)
