@@ -20,7 +20,8 @@ class ArrayBatches(keras.utils.PyDataset):
         arrays: tuple `(x, y)` or `(x, y, sample_weight)` of (nested) NumPy
             arrays or backend tensors, with the samples along axis 0.
         batch_size: int.
-        seed: int, of the order; every epoch has its own. `None` keeps the
+        seed: int, of the order; every epoch has its own. Or a function without
+            arguments that gives it, asked in every epoch. `None` keeps the
             samples as they are. Defaults to `None`.
         drop_remainder: bool, whether to leave out a last batch that is not
             full, which spares compiling a step for it. Defaults to `False`.
@@ -52,7 +53,8 @@ class ArrayBatches(keras.utils.PyDataset):
         """Says which epoch, from 0, the next pass is."""
         self._order = np.arange(self._size)
         if self._seed is not None:
-            generator = np.random.default_rng([self._seed, epoch])
+            seed = self._seed() if callable(self._seed) else self._seed
+            generator = np.random.default_rng([seed, epoch])
             self._order = generator.permutation(self._size)
 
     def __len__(self):

@@ -298,6 +298,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             arrays = tree.map_structure(_to_array, arrays)
             if 0 < validation_split < 1 and validation_data is None:
                 arrays, validation_data = _split(arrays, validation_split)
+            # A resumed model knows its seed only when training has begun.
             x = ArrayBatches(arrays, batch_size or 32, self._shuffle_seed)
             validation_batch_size = validation_batch_size or batch_size
             y, sample_weight, batch_size = None, None, None
