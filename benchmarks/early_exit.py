@@ -67,24 +67,22 @@ def parse_arguments():
 def main():
     settings = vars(parse_arguments())
     folder = Path(settings.pop("output"))
-    with tempfile.TemporaryDirectory() as temporary:
-        settings["models"] = settings["models"] or temporary
-        backends = {
-            backend: processes.run("benchmarks.early_exit", backend, settings)
-            for backend in settings["backends"]
-        }
-    # Paths say nothing about the results.
-    settings.pop("data_dir")
-    settings.pop("models")
-    results = {
-        "settings": settings,
-        "machine": machine.describe(),
-        "backends": backends,
-    }
-    print(table(results))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "early_exit.json"
-    path.write_text(json.dumps(results, indent=2))
+    # Paths say nothing about the results.
+    private = ("data_dir", "models")
+    results = {
+        "settings": {k: v for k, v in settings.items() if k not in private},
+        "machine": machine.describe(),
+        "backends": {},
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        settings["models"] = settings["models"] or temporary
+        for backend in settings["backends"]:
+            found = processes.run("benchmarks.early_exit", backend, settings)
+            results["backends"][backend] = found
+            path.write_text(json.dumps(results, indent=2))
+    print(table(results))
     print(f"\nWritten: {path}")
 
 
