@@ -16,3 +16,6 @@ from keras_ff.visualization.layer_accuracy_over_epochs import (
 from keras_ff.visualization.learning_curves import (
     learning_curves as learning_curves,
 )
+from keras_ff.visualization.parallel_coordinates import (
+    parallel_coordinates as parallel_coordinates,
+)
