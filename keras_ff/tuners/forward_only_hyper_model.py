@@ -141,22 +141,21 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
         architecture = hp.Choice("architecture", self.architectures)
         method = hp.Choice("method", self.methods)
         hp.Choice("batch_size", [32, 64, 128, 256], default=128)
-        convolutions = [name for name in ARCHITECTURES if name != "mlp"]
         local = [name for name in METHODS if name != "backprop"]
         smoothed = [name for name in METHODS if name != "prototype"]
         layer_options = {
-            **self._when(hp, _assignment, method=["caw"]),
-            **self._when(
-                hp, _pooling, method=["caw"], architecture=convolutions
-            ),
-            **self._when(hp, _prototypes, method=["prototype"]),
+            **self._when(hp, ["caw"], _assignment),
+            **self._when(hp, ["prototype"], _prototypes),
         }
-        model_options = self._when(hp, _contribution, method=local)
+        if self.architectures != ["mlp"]:
+            # Dense layers have nothing to pool.
+            layer_options.update(self._when(hp, ["caw"], _pooling))
+        model_options = self._when(hp, local, _contribution)
         if method == "caw":
             model_options["layer_clipnorm"] = 1.0  # As published.
         loss = {
-            **self._when(hp, _crossentropy, method=smoothed),
-            **self._when(hp, _margin, method=["prototype"]),
+            **self._when(hp, smoothed, _crossentropy),
+            **self._when(hp, ["prototype"], _margin),
         }
         model = getattr(applications, architecture)(
             self.input_shape,
@@ -181,18 +180,13 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
         )
         return model
 
-    def _when(self, hp, declare, **parents):
-        """What `declare(hp)` gives where parents have one of these values."""
-        if not parents:
-            return declare(hp)
-        name, *_ = parents
-        wanted = parents.pop(name)
-        given = getattr(self, name + "s")
-        wanted = [value for value in given if value in wanted]
-        if wanted:
-            with hp.conditional_scope(name, wanted):
-                if hp.get(name) in wanted:
-                    return self._when(hp, declare, **parents)
+    def _when(self, hp, methods, declare):
+        """What `declare(hp)` gives, with one of these methods."""
+        methods = [method for method in self.methods if method in methods]
+        if methods:
+            with hp.conditional_scope("method", methods):
+                if hp.get("method") in methods:
+                    return declare(hp)
         return {}
 
     def fit(

@@ -172,6 +172,9 @@ class ReliableSearch:
     def _queue_unfinished(self):
         """Runs all trials again that are not finished, and no other."""
         oracle = self.oracle
+        # Of other trials the oracle does not know: it was killed before it
+        # gave them to anyone, and will make them again.
+        oracle.trials = {i: oracle.trials[i] for i in oracle.start_order}
         unfinished = {
             trial_id: trial
             for trial_id, trial in oracle.trials.items()
