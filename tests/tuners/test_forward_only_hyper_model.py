@@ -1,5 +1,7 @@
 """The space builds everywhere; searches run, fail and resume as documented."""
 
+import functools
+import gc
 import importlib
 import sys
 
@@ -75,8 +77,17 @@ class Small(ForwardOnlyHyperModel):
 
     def build(self, hp):
         model = super().build(hp)
-        model.run_eagerly = False
+        model.run_eagerly = True
         return model
+
+
+@pytest.fixture
+def one_layer(monkeypatch):
+    """Makes a trial last as short as it can."""
+    mlp = functools.partial(keras_ff.applications.mlp, units=(8,))
+    monkeypatch.setattr(keras_ff.applications, "mlp", mlp)
+    # KerasTuner does it twice a trial.
+    monkeypatch.setattr(gc, "collect", lambda *args: 0)
 
 
 class RandomSearch(ReliableSearch, keras_tuner.RandomSearch):
@@ -189,13 +200,13 @@ def test_values_reach_the_model(method):
 @pytest.mark.parametrize(
     "kind, options, trials",
     [
-        (RandomSearch, dict(max_trials=2), 2),
+        (RandomSearch, dict(max_trials=1), 1),
         (BayesianOptimization, dict(max_trials=2, num_initial_points=1), 2),
         # Two brackets: 2 trials, the better one goes on; 2 trials.
         (Hyperband, dict(max_epochs=2, factor=2), 5),
     ],
 )
-def test_search(kind, options, trials, tmp_path):
+def test_search(kind, options, trials, tmp_path, one_layer):
     tuner = kind(
         Small(),
         hyperparameters=narrow(batch_size=32, contribution="uniform"),
@@ -262,7 +273,7 @@ def search(hypermodel, folder, epochs=3):
     return tuner
 
 
-def test_trial_goes_on_where_it_was_interrupted(tmp_path):
+def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
     whole = Recorded()
     expected = search(whole, tmp_path / "whole").oracle.get_trial("0")
     first, second = Recorded(interrupt_in=2), Recorded()
@@ -288,7 +299,7 @@ def test_trial_goes_on_where_it_was_interrupted(tmp_path):
     assert not backup.exists()
 
 
-def test_backup_of_other_hyperparameters_is_not_used(tmp_path):
+def test_backup_of_other_hyperparameters_is_not_used(tmp_path, one_layer):
     first, second = Recorded(interrupt_in=2), Recorded()
     with pytest.raises(KeyboardInterrupt):
         search(first, tmp_path)
@@ -298,7 +309,9 @@ def test_backup_of_other_hyperparameters_is_not_used(tmp_path):
     assert second.epochs == [0, 1, 2]
 
 
-def test_failed_trial_shows_its_error_and_the_search_goes_on(tmp_path, capfd):
+def test_failed_trial_shows_its_error_and_the_search_goes_on(
+    tmp_path, capfd, one_layer
+):
     x, y = data()
     options = dict(hyperparameters=narrow(batch_size=32), max_trials=2, seed=1)
     tuner = RandomSearch(Small(), directory=tmp_path / "on", **options)
