@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 
 from keras_ff.visualization import style
@@ -86,7 +88,7 @@ def parallel_coordinates(
             )
     ax.set_xticks(
         range(len(columns)),
-        [name.replace("_", "\n") for name in [*names, score_name]],
+        ["\n".join(re.split("[_ ]", n)) for n in [*names, score_name]],
     )
     ax.set_xlim(-0.2, len(columns) - 0.4)
     ax.set_ylim(UNUSED - 0.06, 1.06)
