@@ -13,7 +13,7 @@ def parallel_coordinates(
     """Draws the trials of a search, a line each across its hyperparameters.
 
     A column is a hyperparameter with its own scale from bottom to top
-    (logarithmic where positive numbers span a factor of 20 or more); the last
+    (logarithmic where positive numbers span a factor of 8 or more); the last
     column and the colour are the score. A hyperparameter that a trial does
     not have is drawn below the columns. Better trials lie on top.
 
@@ -55,7 +55,7 @@ def parallel_coordinates(
 
     names = list(dict.fromkeys(name for point in points for name in point))
     columns = [_scale([p.get(n) for p in points]) for n in names]
-    columns.append(_scale(list(map(float, scores))))
+    columns.append(_scale(list(map(float, scores)), log=False))
     if new_figure:
         ax.figure.set_size_inches(1.6 + 1.05 * len(columns), 5.2)
     color_of = Normalize(min(scores), max(scores))
@@ -103,25 +103,24 @@ def parallel_coordinates(
     return ax
 
 
-def _scale(values):
+def _scale(values, log=True):
     """Heights of a column's values, and its ticks `(height, label)`."""
-    used = [v for v in values if v is not None]
+    used = {v for v in values if v is not None}
     if all(type(v) in (int, float) for v in used):
         low, high = min(used), max(used)
-        log = low > 0 and high >= 20 * low
+        log = log and low > 0 and high >= 8 * low
         to_axis = np.log if log else float
         span = to_axis(high) - to_axis(low)
-        ticks = [low, high]
-        if span:
-            middle = (to_axis(low) + to_axis(high)) / 2
-            ticks.insert(1, float(np.exp(middle) if log else middle))
 
         def height(v):
             return float((to_axis(v) - to_axis(low)) / span) if span else 0.5
 
+        middle = float(np.sqrt(low * high)) if log else (low + high) / 2
+        # All of a choice's values, or the ends and the middle of a range.
+        ticks = used if len(used) <= 4 else {low, middle, high}
         labels = {height(v): f"{v:.4g}" for v in ticks}
     else:
-        kinds = sorted({str(v) for v in used})
+        kinds = sorted(map(str, used))
 
         def height(v):
             return (kinds.index(str(v)) + 0.5) / len(kinds)

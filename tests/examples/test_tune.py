@@ -82,7 +82,7 @@ def test_killed_search_goes_on_within_the_trial(tmp_path):
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() != "jax",
+    keras.backend.backend() != "tensorflow",
     reason="what it calls is tested on every backend; one run is enough",
 )
 def test_worker_killed_within_a_trial_loses_none(tmp_path):
