@@ -18,8 +18,8 @@ narrows it, runs a real search on handwritten digits, reads its table and its
 picture, and says what to do when a search is killed, or when one machine is
 not enough.
 
-It is for anyone who has trained a Keras model, and takes about two minutes on
-a CPU. It needs `pip install "keras_ff[tune,plot]"`.
+It is for anyone who has trained a Keras model, and takes a few minutes on a
+CPU. It needs `pip install "keras_ff[tune,plot]"`.
 
 ## Setup
 """
@@ -93,7 +93,7 @@ tuner = Search(
 )
 for hp in tuner.oracle.get_space().space:
     condition = " and ".join(f"{c.name} in {c.values}" for c in hp.conditions)
-    print(f"{hp.name:18}{type(hp).__name__:8}{condition}")
+    print(f"{hp.name:22}{type(hp).__name__:8}{condition}")
 
 """
 ## The search
@@ -201,7 +201,22 @@ result = model.evaluate(
 print(f"trained anew, twice as long:    {result['accuracy']:.1%}")
 
 """
-LEARNED
+## What was learned
+
+What the search above says (PyTorch, one seed, 23 trials, 300 validation
+images, so that a point is three images):
+
+- `"prototype"` and `"projection"` both reach 98.0 %, and rates of learning
+  between 0.008 and 0.09 do equally well. Below 0.003 nine epochs are too
+  few.
+- **Hyperband favours methods that start fast.** CAW-Conv's assignment of
+  channels to classes begins undecided; it reached 55 % after one epoch and
+  62 % after three, where others had 84 % and 95 %, and was never trained
+  for nine. That is no verdict on the method, which needs longer
+  trials: give each method a search of its own before you compare them, or use
+  `keras_tuner.RandomSearch` with as many epochs as the slowest needs.
+- Batch size, dropout and contribution of the best four trials differ: with so
+  few trials nothing can be said about them.
 
 ## Many workers
 
