@@ -1,5 +1,6 @@
 """keras_ff: networks that learn without end-to-end backpropagation."""
 
+import importlib
 import os
 
 try:
@@ -40,3 +41,10 @@ from keras_ff import models as models
 from keras_ff import regularizers as regularizers
 from keras_ff import visualization as visualization
 from keras_ff._version import __version__ as __version__
+
+
+def __getattr__(name):
+    # KerasTuner is loaded where it is used.
+    if name == "tuners":
+        return importlib.import_module("keras_ff.tuners")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,4 +29,6 @@ from keras_ff.visualization.prototype_similarity import (
 from keras_ff.visualization.prototypes import prototypes as prototypes
 from keras_ff.visualization.specialization import (
     specialization as specialization,
+from keras_ff.visualization.parallel_coordinates import (
+    parallel_coordinates as parallel_coordinates,
 )

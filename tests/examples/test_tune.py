@@ -1,0 +1,160 @@
+"""The tuning example, killed alone and in company; no trial is lost."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import pytest
+
+pytest.importorskip("keras_tuner")
+pytest.importorskip("matplotlib")
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+import tune  # noqa: E402
+
+FLAGS = [
+    *("--dataset", "digits", "--width-multiplier", "0.001"),
+    *("--architectures", "mlp", "--methods", "projection"),
+]
+
+
+def start(output, *flags, **environment):
+    return subprocess.Popen(
+        [sys.executable, EXAMPLES / "tune.py", *FLAGS, *flags]
+        + ["--output", output],
+        env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process, timeout=300):
+    output, _ = process.communicate(timeout=timeout)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def wait_for_backup(output, process, worker):
+    """Waits until a worker's trial has an epoch behind it; names the trial."""
+    while process.poll() is None:
+        time.sleep(0.02)
+        path = output / "search" / "oracle.json"
+        if path.exists():
+            ongoing = json.loads(path.read_text())["ongoing_trials"]
+            folder = output / "search" / f"trial_{ongoing.get(worker)}"
+            if (folder / "backup" / "trial.json").exists():
+                return ongoing[worker]
+    raise AssertionError(process.communicate()[0][-3000:])
+
+
+def trials(output):
+    results = json.loads((output / "trials.json").read_text())
+    return {trial["trial"]: trial for trial in results["trials"]}
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="what it calls is tested on every backend; one run is enough",
+)
+def test_killed_search_goes_on_within_the_trial(tmp_path):
+    flags = ["--trials", "2", "--epochs", "4"]
+    process = start(tmp_path, *flags)
+    wait_for_backup(tmp_path, process, "tuner0")
+    process.kill()
+    process.communicate()
+    log = finish(start(tmp_path, *flags))
+    assert log.count("Trial resumed after epoch") == 1
+    results = trials(tmp_path)
+    assert set(results) == {"0", "1"}
+    assert {t["status"] for t in results.values()} == {"COMPLETED"}
+    assert not list(tmp_path.rglob("backup"))
+    for trial in results.values():
+        assert f"{trial['val_accuracy']:.2%}" in log
+    assert (tmp_path / "trials.png").stat().st_size > 5000
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="what it calls is tested on every backend; one run is enough",
+)
+def test_worker_killed_within_a_trial_loses_none(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def role(name):
+        return start(
+            tmp_path,
+            *("--trials", "3", "--epochs", "12", "--worker-timeout", "3"),
+            KERASTUNER_TUNER_ID=name,
+            KERASTUNER_ORACLE_IP="127.0.0.1",
+            KERASTUNER_ORACLE_PORT=str(port),
+        )
+
+    chief, killed, other = map(role, ("chief", "worker0", "worker1"))
+    try:
+        lost = wait_for_backup(tmp_path, killed, "worker0")
+        killed.send_signal(signal.SIGKILL)
+        log = finish(chief)
+        worker_log = finish(other)
+    finally:
+        for process in (chief, killed, other):
+            process.kill()
+    results = trials(tmp_path)
+    assert set(results) == {"0", "1", "2"}
+    assert {t["status"] for t in results.values()} == {"COMPLETED"}
+    # The other worker did what the killed one had begun.
+    assert worker_log.count("Trial resumed after epoch") == 1
+    state = json.loads((tmp_path / "search" / "oracle.json").read_text())
+    assert state["end_order"].count(lost) == 1
+    assert len(state["end_order"]) == 3
+    assert not state["ongoing_trials"]
+    assert f"{results[lost]['val_accuracy']:.2%}" in log
+
+
+def run_main(monkeypatch, output, *flags):
+    arguments = ["tune.py", *FLAGS, *flags, "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    tune.main()
+
+
+def test_interrupted_search_shows_what_it_found(tmp_path, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    done = []
+
+    def fit(self, hp, model, *args, **kwargs):
+        if done:
+            signal.raise_signal(signal.SIGTERM)
+        done.append(hp)
+        return {"val_accuracy": 0.8125}
+
+    monkeypatch.setattr(keras_tuner_model(), "fit", fit)
+    try:
+        with pytest.raises(SystemExit, match="The same command goes on"):
+            run_main(monkeypatch, tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    table = capsys.readouterr().out
+    assert "81.25%" in table
+    assert "RUNNING" in table
+    results = trials(tmp_path)
+    assert results["00"]["status"] == "COMPLETED"
+    assert results["00"]["hyperparameters"] == done[0].values
+    with pytest.raises(SystemExit, match=r"'seed': \(0, 5\)"):
+        run_main(monkeypatch, tmp_path, "--seed", "5")
+    with pytest.raises(SystemExit, match=r"'epochs': \(3, 4\)"):
+        run_main(monkeypatch, tmp_path, "--epochs", "4")
+
+
+def keras_tuner_model():
+    import keras_ff
+
+    return keras_ff.tuners.ForwardOnlyHyperModel

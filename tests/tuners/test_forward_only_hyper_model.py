@@ -1,0 +1,447 @@
+"""The space builds everywhere; searches run, fail and resume as documented."""
+
+import functools
+import gc
+import importlib
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+keras_tuner = pytest.importorskip("keras_tuner")
+
+from keras_tuner.errors import FatalTypeError  # noqa: E402
+from keras_tuner.errors import FatalValueError  # noqa: E402
+
+import keras_ff  # noqa: E402
+from keras_ff.tuners import ForwardOnlyHyperModel  # noqa: E402
+from keras_ff.tuners import ReliableSearch  # noqa: E402
+
+SHAPE, CLASSES = (8, 8, 1), 4
+METHODS = ["caw", "cw", "prototype", "projection", "backprop"]
+COMMON = {
+    "architecture",
+    "method",
+    "batch_size",
+    "width_multiplier",
+    "dropout",
+    "learning_rate",
+    "weight_decay",
+}
+OWN = {
+    "caw": {
+        "contribution",
+        "label_smoothing",
+        "temperature",
+        "temperature_decay",
+        "entropy",
+        "orthogonality",
+        "pooling_max",
+        "pooling_min",
+    },
+    "cw": {"contribution", "label_smoothing"},
+    "prototype": {
+        "contribution",
+        "margin",
+        "scale",
+        "prototypes_per_class",
+        "embedding_size",
+    },
+    "projection": {"contribution", "label_smoothing"},
+    "backprop": {"label_smoothing"},
+}
+
+
+def data(size=32):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, CLASSES, size)
+    x = rng.normal(size=(size, *SHAPE)) + y[:, None, None, None]
+    return x.astype("float32"), y
+
+
+def narrow(**fixed):
+    """A space in which a network is built and compiled in no time."""
+    space = keras_tuner.HyperParameters()
+    space.Fixed("width_multiplier", 0.001)
+    for name, value in fixed.items():
+        space.Fixed(name, value)
+    return space
+
+
+class Small(ForwardOnlyHyperModel):
+    """A dense network that is not compiled: a few batches are not worth it."""
+
+    def __init__(self, method="projection"):
+        super().__init__(SHAPE, CLASSES, "mlp", method)
+
+    def build(self, hp):
+        model = super().build(hp)
+        model.run_eagerly = True
+        return model
+
+
+@pytest.fixture
+def one_layer(monkeypatch):
+    """Makes a trial last as short as it can."""
+    mlp = functools.partial(keras_ff.applications.mlp, units=(8,))
+    monkeypatch.setattr(keras_ff.applications, "mlp", mlp)
+    # KerasTuner does it twice a trial.
+    monkeypatch.setattr(gc, "collect", lambda *args: 0)
+
+
+class RandomSearch(ReliableSearch, keras_tuner.RandomSearch):
+    pass
+
+
+class Hyperband(ReliableSearch, keras_tuner.Hyperband):
+    pass
+
+
+class BayesianOptimization(ReliableSearch, keras_tuner.BayesianOptimization):
+    pass
+
+
+def test_method_decides_what_is_tuned():
+    tuner = keras_tuner.RandomSearch(
+        ForwardOnlyHyperModel(SHAPE, CLASSES, ["tiny_cnn"], METHODS),
+        objective="val_accuracy",
+        hyperparameters=narrow(),
+        directory="unused",
+        overwrite=False,
+    )
+    space = tuner.oracle.get_space()
+    assert {hp.name for hp in space.space} == COMMON.union(*OWN.values())
+    for method in METHODS:
+        hp = space.copy()
+        hp.values = {"method": method, "architecture": "tiny_cnn"}
+        hp.ensure_active_values()
+        assert set(hp.values) == COMMON | OWN[method]
+
+
+def test_dense_layers_have_nothing_to_pool():
+    hp = narrow()
+    Small("caw").build(hp)
+    assert set(hp.values) == COMMON | OWN["caw"] - {
+        "pooling_max",
+        "pooling_min",
+    }
+
+
+VALUES = {
+    "caw": dict(
+        temperature=3.0,
+        temperature_decay=0.98,
+        entropy=0.03,
+        orthogonality=0.02,
+        pooling_max=0.1,
+        pooling_min=0.15,
+        label_smoothing=0.05,
+        contribution="interval",
+    ),
+    "cw": dict(label_smoothing=0.15, contribution="last"),
+    "prototype": dict(
+        margin=0.4,
+        scale=9.0,
+        prototypes_per_class=2,
+        embedding_size=32,
+        contribution="uniform",
+    ),
+    "projection": dict(label_smoothing=0.1, contribution="loss_aware"),
+    "backprop": dict(label_smoothing=0.2),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_values_reach_the_model(method):
+    hp = keras_tuner.HyperParameters()
+    hp.values = {
+        "method": method,
+        "width_multiplier": 0.02,
+        "dropout": 0.3,
+        "learning_rate": 0.007,
+        "weight_decay": 0.002,
+        **VALUES[method],
+    }
+    given = dict(hp.values)
+    model = ForwardOnlyHyperModel(SHAPE, CLASSES, "tiny_cnn", method).build(hp)
+    assert {k: hp.values[k] for k in given} == given
+
+    optimizer = model.optimizer
+    assert float(optimizer.learning_rate) == pytest.approx(0.007)
+    assert optimizer.weight_decay == 0.002
+    if method == "prototype":
+        assert (model.loss.margin, model.loss.scale) == (0.4, 9.0)
+    else:
+        assert model.loss.label_smoothing == VALUES[method]["label_smoothing"]
+    if method == "backprop":
+        assert not isinstance(model, keras_ff.models.ForwardOnlyModel)
+        return
+    contribution = VALUES[method]["contribution"].replace("_", "")
+    assert type(model.contribution).__name__.lower() == contribution
+    for layer in model.local_layers:
+        head = layer.goodness
+        rates = [
+            part.rate
+            for part in layer._flatten_layers()
+            if isinstance(part, keras.layers.Dropout)
+        ]
+        assert rates == [0.3]
+        if method == "caw":
+            assert head.temperature == 3.0
+            assert head.temperature_decay == 0.98
+            np.testing.assert_allclose(head.pooling, (0.9, 0.1, 0.15))
+            scales = [r.factor for r in head.assignment_regularizers]
+            assert scales == [0.03, 0.02]
+        elif method == "prototype":
+            assert head.prototypes.shape == (CLASSES, 2, 32)
+
+
+@pytest.mark.parametrize(
+    "kind, options, trials",
+    [
+        (RandomSearch, dict(max_trials=1), 1),
+        (BayesianOptimization, dict(max_trials=2, num_initial_points=1), 2),
+        # Two brackets: 2 trials, the better one goes on; 2 trials.
+        (Hyperband, dict(max_epochs=2, factor=2), 5),
+    ],
+)
+def test_search(kind, options, trials, tmp_path, one_layer):
+    tuner = kind(
+        Small(),
+        hyperparameters=narrow(batch_size=32, contribution="uniform"),
+        seed=1,
+        directory=tmp_path,
+        max_consecutive_failed_trials=1,
+        **options,
+    )
+    x, y = data()
+    fixed = {} if kind is Hyperband else {"epochs": 1}
+    tuner.search(
+        x,
+        y,
+        validation_data=(x, y),
+        verbose=0,
+        callbacks=[keras.callbacks.EarlyStopping(patience=5)],
+        **fixed,
+    )
+    found = tuner.oracle.trials.values()
+    assert [trial.status for trial in found] == ["COMPLETED"] * trials
+    assert not list(tmp_path.rglob("backup"))
+    best = max(trial.score for trial in found)
+    model = tuner.get_best_models()[0]
+    result = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert result["accuracy"] == pytest.approx(best)
+
+
+class Recorded(Small):
+    """Remembers the epochs that were trained, and the histories."""
+
+    def __init__(self, interrupt_in=None):
+        super().__init__()
+        self.interrupt_in = interrupt_in
+        self.epochs = []
+        self.histories = []
+
+    def fit(self, hp, model, *args, callbacks=(), **kwargs):
+        def begin(epoch, logs):
+            if epoch == self.interrupt_in:
+                raise KeyboardInterrupt
+            self.epochs.append(epoch)
+
+        callbacks = [
+            *callbacks,
+            keras.callbacks.LambdaCallback(on_epoch_begin=begin),
+        ]
+        history = super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
+        self.histories.append(history.history)
+        return history
+
+
+def search(hypermodel, folder, epochs=3):
+    keras.utils.set_random_seed(3)
+    space = narrow(batch_size=32, learning_rate=0.1, weight_decay=1e-4)
+    tuner = RandomSearch(
+        hypermodel,
+        hyperparameters=space,
+        max_trials=1,
+        seed=1,
+        directory=folder,
+    )
+    x, y = data()
+    tuner.search(x, y, validation_data=data(16), epochs=epochs, verbose=0)
+    return tuner
+
+
+def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
+    whole = Recorded()
+    expected = search(whole, tmp_path / "whole").oracle.get_trial("0")
+    first, second = Recorded(interrupt_in=2), Recorded()
+    with pytest.raises(KeyboardInterrupt):
+        search(first, tmp_path / "cut")
+    backup = tmp_path / "cut" / "untitled_project" / "trial_0" / "backup"
+    assert sorted(p.name for p in backup.iterdir()) == [
+        "1.weights.h5",
+        "trial.json",
+    ]
+    tuner = search(second, tmp_path / "cut")
+    assert (first.epochs, second.epochs) == ([0, 1], [2])
+    assert list(tuner.oracle.trials) == ["0"]
+    trial = tuner.oracle.get_trial("0")
+    assert trial.status == "COMPLETED"
+    assert trial.best_step == expected.best_step
+    assert trial.score == pytest.approx(expected.score)
+    assert second.histories[0].keys() == whole.histories[0].keys()
+    for name, values in whole.histories[0].items():
+        np.testing.assert_allclose(
+            second.histories[0][name], values, rtol=1e-5, atol=1e-6
+        )
+    assert not backup.exists()
+
+
+def test_backup_of_other_hyperparameters_is_not_used(tmp_path, one_layer):
+    first, second = Recorded(interrupt_in=2), Recorded()
+    with pytest.raises(KeyboardInterrupt):
+        search(first, tmp_path)
+    path = next(tmp_path.rglob("backup/trial.json"))
+    path.write_text(path.read_text().replace("0.0001", "0.0002"))
+    search(second, tmp_path)
+    assert second.epochs == [0, 1, 2]
+
+
+def test_failed_trial_shows_its_error_and_the_search_goes_on(
+    tmp_path, capfd, one_layer
+):
+    x, y = data()
+    options = dict(hyperparameters=narrow(batch_size=32), max_trials=2, seed=1)
+    tuner = RandomSearch(Small(), directory=tmp_path / "on", **options)
+
+    def stream():
+        # The check of arrays cannot see the second batch's labels.
+        yield x, y
+        yield x, np.full_like(y, 99)
+
+    def batches(batch_size):
+        return stream(), (x, y)
+
+    tuner.search(batches, epochs=1, steps_per_epoch=2, verbose=0)
+    trials = tuner.oracle.trials.values()
+    assert [trial.status for trial in trials] == ["FAILED", "FAILED"]
+    assert all("99" in t.message for t in trials)
+    assert "Traceback" in capfd.readouterr().err
+    assert not list(tmp_path.rglob("backup"))
+
+    tuner = RandomSearch(
+        Small(),
+        directory=tmp_path / "stop",
+        max_consecutive_failed_trials=1,
+        **options,
+    )
+    with pytest.raises(RuntimeError, match="consecutive failures(.|\n)*99"):
+        tuner.search(batches, epochs=1, steps_per_epoch=2, verbose=0)
+
+
+def test_data_from_a_function_has_the_batch_size_of_the_trial():
+    asked = []
+
+    def batches(batch_size):
+        asked.append(batch_size)
+        x, y = data(batch_size)
+        return [(x, y)], (x, y), "not used"
+
+    class Model:
+        def fit(self, **arguments):
+            return arguments
+
+    hp = narrow(batch_size=64)
+    arguments = Small().fit(hp, Model(), batches, epochs=2)
+    assert asked == [64]
+    assert len(arguments["x"][0][1]) == 64
+    assert len(arguments["validation_data"][1]) == 64
+    x, y = data()
+    arguments = Small().fit(hp, Model(), x, y, validation_split=0.5)
+    assert arguments["batch_size"] == 64
+
+
+X, Y = data(8)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (
+            dict(x=keras.utils.PyDataset(), validation_data=(X, Y)),
+            FatalTypeError,
+            "must be arrays `x, y`, or a function .*x of type PyDataset",
+        ),
+        (
+            dict(x=X, validation_data=(X, Y)),
+            FatalTypeError,
+            "x of type ndarray, y of type NoneType",
+        ),
+        (
+            dict(x=lambda batch_size: X),
+            FatalTypeError,
+            r"must return \(train, validation\)",
+        ),
+        (dict(x=X, y=Y), FatalValueError, "compared on validation data"),
+        (
+            dict(x=lambda batch_size: (X, None)),
+            FatalValueError,
+            "compared on validation data",
+        ),
+        (
+            dict(x=X, y=Y, validation_split=0.5, batch_size=8),
+            FatalValueError,
+            "batch size is a hyperparameter. Received: batch_size=8",
+        ),
+    ],
+)
+def test_data_that_cannot_be_searched_with(arguments, error, message):
+    hp = narrow(batch_size=32)
+    with pytest.raises(error, match=message):
+        Small().fit(hp, None, **arguments)
+
+
+@pytest.mark.parametrize(
+    "architectures, methods, shape, message",
+    [
+        (
+            ["lenet"],
+            ["caw"],
+            SHAPE,
+            r"`architectures` must be some of \['mlp', 'tiny_cnn', 'vgg14', "
+            r"'resnet17'\]. Received: \['lenet'\]",
+        ),
+        (
+            ["mlp"],
+            ["caw", "hebbian"],
+            SHAPE,
+            r"`methods` must be some of \['caw', 'cw', 'prototype', "
+            r"'projection', 'backprop'\]. Received: \['caw', 'hebbian'\]",
+        ),
+        ([], ["caw"], SHAPE, r"`architectures` .* Received: \[\]"),
+        (
+            ["tiny_cnn", "mlp"],
+            ["caw", "cw"],
+            SHAPE,
+            r"Received: 'mlp' with \['cw'\]. 'mlp' takes \['caw', 'prototype'",
+        ),
+        (
+            ["tiny_cnn"],
+            ["caw"],
+            (64,),
+            r"'tiny_cnn' needs images.*Received: input_shape=\(64,\)",
+        ),
+    ],
+)
+def test_spaces_that_do_not_exist(architectures, methods, shape, message):
+    with pytest.raises(ValueError, match=message):
+        ForwardOnlyHyperModel(shape, CLASSES, architectures, methods)
+
+
+def test_missing_keras_tuner_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    monkeypatch.delitem(sys.modules, "keras_ff.tuners")
+    with pytest.raises(ImportError, match=r"pip install \"keras_ff\[tune\]\""):
+        importlib.import_module("keras_ff.tuners")
