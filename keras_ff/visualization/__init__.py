@@ -23,12 +23,13 @@ from keras_ff.visualization.layer_accuracy_over_epochs import (
 from keras_ff.visualization.learning_curves import (
     learning_curves as learning_curves,
 )
+from keras_ff.visualization.parallel_coordinates import (
+    parallel_coordinates as parallel_coordinates,
+)
 from keras_ff.visualization.prototype_similarity import (
     prototype_similarity as prototype_similarity,
 )
 from keras_ff.visualization.prototypes import prototypes as prototypes
 from keras_ff.visualization.specialization import (
     specialization as specialization,
-from keras_ff.visualization.parallel_coordinates import (
-    parallel_coordinates as parallel_coordinates,
 )
