@@ -15,6 +15,7 @@ prints a table of the trials, best first.
 
 import argparse
 import functools
+import importlib
 import os
 import pathlib
 import platform
@@ -163,6 +164,7 @@ def main():
 def report(tuner, config, output):
     """Writes and prints what was found so far."""
     trials = list(tuner.oracle.trials.values())
+    backend = keras.backend.backend()
     rows = [
         {
             "trial": trial.trial_id,
@@ -192,6 +194,7 @@ def report(tuner, config, output):
                 "keras": keras.__version__,
                 "keras_ff": keras_ff.__version__,
                 "keras_tuner": keras_tuner.__version__,
+                backend: importlib.import_module(backend).__version__,
                 "python": platform.python_version(),
             },
             "trials": rows,

@@ -14,8 +14,9 @@ def parallel_coordinates(
 
     A column is a hyperparameter with its own scale from bottom to top
     (logarithmic where positive numbers span a factor of 8 or more); the last
-    column and the colour are the score. A hyperparameter that a trial does
-    not have is drawn below the columns. Better trials lie on top.
+    column is the score, the colour its rank, from dark (worst) to light. A
+    hyperparameter that a trial does not have is drawn below the columns.
+    Better trials lie on top.
 
     Args:
         points: list of dictionaries from a hyperparameter to its value (a
@@ -51,21 +52,21 @@ def parallel_coordinates(
     new_figure = ax is None
     ax = style.get_axes(ax)
     from matplotlib import colormaps
-    from matplotlib.colors import Normalize
 
     names = list(dict.fromkeys(name for point in points for name in point))
     columns = [_scale([p.get(n) for p in points]) for n in names]
     columns.append(_scale(list(map(float, scores)), log=False))
     if new_figure:
         ax.figure.set_size_inches(1.6 + 1.05 * len(columns), 5.2)
-    color_of = Normalize(min(scores), max(scores))
     colors = colormaps["viridis"]
-    for i in np.argsort(scores):
+    # Of ranks, as one failure would make all others look alike.
+    shades = np.linspace(0.9, 0.0, len(scores))[::-1]
+    for i, shade in zip(np.argsort(scores), shades):
         ax.plot(
             range(len(columns)),
             [heights[i] for heights, _ in columns],
             # The light end is not legible on white.
-            color=colors(0.9 * color_of(scores[i])),
+            color=colors(shade),
             linewidth=1.6,
             marker="o",
             markersize=4,
