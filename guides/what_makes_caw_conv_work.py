@@ -64,7 +64,8 @@ flags = argparse.Namespace(
     epochs=int(os.environ.get("GUIDE_EPOCHS", 10)),
     width_multiplier=0.1,
 )
-for variant in ("CAW-Conv", "frozen groups", "DeeperForward")[: 1 if short else 3]:
+variants = ["CAW-Conv", "frozen groups", "DeeperForward"]
+for variant in variants[:1] if short else variants:
     result = ablation.train(variant, seed=0, flags=flags)
     print(f"{variant}: {result['test_accuracy']:.1%}")
 
