@@ -1,5 +1,6 @@
 """What every test starts from: one backend a process, a clean Keras."""
 
+import gc
 import os
 import pathlib
 import sys
@@ -56,6 +57,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_sessionstart():
+    # TensorFlow's graphs are garbage that takes longer to collect than most
+    # tests to run, and all of it needs no more than 2 GiB.
+    gc.disable()
+
+
+def pytest_sessionfinish():
+    # Nor at the end, where pytest collects five times.
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def fresh_keras():
     """Every test has the same seed and Keras's own settings."""
@@ -66,7 +78,6 @@ def fresh_keras():
 
 
 def _reset():
-    # Collecting garbage takes longer than most tests.
     keras.utils.clear_session(free_memory=False)
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")

@@ -5,53 +5,20 @@ import numpy as np
 import pytest
 from tiny_models import CLASSES
 from tiny_models import FEATURES
+from tiny_models import Weights
 from tiny_models import accuracy
 from tiny_models import assert_close
 from tiny_models import assert_same
-from tiny_models import caw_dense
+from tiny_models import branched_model
 from tiny_models import data
 from tiny_models import dense_block
 from tiny_models import dense_model
 from tiny_models import state
 
 from keras_ff import layers
-from keras_ff.contributions import Contribution
 from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models.stage import Stage
-
-
-@keras.saving.register_keras_serializable(package="keras_ff_tests")
-class Weights(Contribution):
-    def __init__(self, weights):
-        self.given = weights
-
-    def initial_weights(self, num_layers):
-        return np.resize(self.given, num_layers).astype("float32")
-
-    def get_config(self):
-        return {"weights": self.given}
-
-
-def branched_model(weights):
-    """Sums and concatenations over several local layers.
-
-    The input and two sets of features are alive at once; goodness comes in
-    another order than the layers; the features of 'last' and 'side' end
-    there.
-    """
-    inputs = keras.Input((FEATURES,))
-    a, goodness_a = dense_block("a")(inputs)
-    _, goodness_side = dense_block("side")(a)
-    b, goodness_b = dense_block("b", normalization="rms")(a)
-    c, goodness_c = dense_block("c")(keras.layers.Add()([a, b]))
-    x = keras.layers.Concatenate()([inputs, keras.layers.Add()([a, c]), b])
-    _, goodness_last = caw_dense("last", dropout=0.2)(x)
-    return ForwardOnlyModel(
-        inputs,
-        [goodness_c, goodness_a, goodness_last, goodness_side, goodness_b],
-        contribution=Weights(weights),
-    )
 
 
 def confidences(combined):

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 from by_hand import BACKEND
-from test_early_exit import Weights
-from test_early_exit import branched_model
 from tiny_models import CLASSES
 from tiny_models import FEATURES
+from tiny_models import Weights
 from tiny_models import assert_close
 from tiny_models import assert_same
+from tiny_models import branched_model
 from tiny_models import data
 from tiny_models import dense_model
 from tiny_models import numpy

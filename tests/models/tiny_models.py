@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_ff import layers
+from keras_ff.contributions import Contribution
 from keras_ff.models import ForwardOnlyModel
 
 CLASSES = 3
@@ -135,3 +136,38 @@ def layer_losses(goodness, y, label_smoothing=0.0):
 
 def accuracy(prediction, y):
     return np.mean(np.argmax(prediction, axis=-1) == np.asarray(y).reshape(-1))
+
+
+@keras.saving.register_keras_serializable(package="keras_ff_tests")
+class Weights(Contribution):
+    """Weights that stay as they are given."""
+
+    def __init__(self, weights):
+        self.given = weights
+
+    def initial_weights(self, num_layers):
+        return np.resize(self.given, num_layers).astype("float32")
+
+    def get_config(self):
+        return {"weights": self.given}
+
+
+def branched_model(weights):
+    """Sums and concatenations over several local layers.
+
+    The input and two sets of features are alive at once; goodness comes in
+    another order than the layers; the features of 'last' and 'side' end
+    there.
+    """
+    inputs = keras.Input((FEATURES,))
+    a, goodness_a = dense_block("a")(inputs)
+    _, goodness_side = dense_block("side")(a)
+    b, goodness_b = dense_block("b", normalization="rms")(a)
+    c, goodness_c = dense_block("c")(keras.layers.Add()([a, b]))
+    x = keras.layers.Concatenate()([inputs, keras.layers.Add()([a, c]), b])
+    _, goodness_last = caw_dense("last", dropout=0.2)(x)
+    return ForwardOnlyModel(
+        inputs,
+        [goodness_c, goodness_a, goodness_last, goodness_side, goodness_b],
+        contribution=Weights(weights),
+    )
