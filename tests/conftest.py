@@ -57,20 +57,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pytest_sessionstart():
-    # TensorFlow's graphs are garbage that takes longer to collect than most
-    # tests to run, and all of it needs no more than 2 GiB.
-    gc.disable()
-
-
 def pytest_sessionfinish():
-    # Nor at the end, where pytest collects five times.
+    # Pytest collects garbage five times.
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def fresh_keras():
     """Every test has the same seed and Keras's own settings."""
+    # Collections look no more at what earlier tests left: TensorFlow's graphs
+    # take longer to collect than most tests to run. All need 2 to 3 GiB.
+    gc.freeze()
     _reset()
     keras.utils.set_random_seed(1234)
     yield
