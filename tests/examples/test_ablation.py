@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import pathlib
-import subprocess
-import sys
 import types
 
 import keras
@@ -12,9 +9,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
 import ablation  # noqa: E402
 
 INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
@@ -46,15 +40,13 @@ def test_variants_build(study, variant):
 
 
 @pytest.mark.only_on("torch")
-def test_study_resumes_and_reports(tmp_path):
-    command = [
-        *(sys.executable, EXAMPLES / "ablation.py", "hff"),
-        *("--dataset", "digits", "--width-multiplier", "0.02"),
-        *("--epochs", "1", "--output", tmp_path),
+def test_study_resumes_and_reports(tmp_path, run_example, capsys):
+    arguments = [
+        *("ablation", "hff", "--dataset", "digits", "--epochs", "1"),
+        *("--width-multiplier", "0.02", "--output", tmp_path),
         *("--variants", "base", "--seeds", "0"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_example(*arguments)
     path = tmp_path / "ablation.json"
     results = json.loads(path.read_text())
     assert set(results["runs"]) == {"base"}
@@ -62,8 +54,7 @@ def test_study_resumes_and_reports(tmp_path):
     # What is finished stays as it is.
     results["runs"]["base"]["0"]["test_accuracy"] = 0.125
     path.write_text(json.dumps(results))
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert "12.50 ± 0.00" in done.stdout
-    other = [*command, "--epochs", "2"]
-    done = subprocess.run(other, capture_output=True, text=True)
-    assert done.returncode != 0 and "of other settings" in done.stderr
+    run_example(*arguments)
+    assert "12.50 ± 0.00" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="of other settings"):
+        run_example(*arguments, "--epochs", "2")

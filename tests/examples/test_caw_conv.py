@@ -11,9 +11,6 @@ import pytest
 
 pytest.importorskip("matplotlib")
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "caw_conv.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import caw_conv  # noqa: E402
 
 
 def command(output, epochs=3):
@@ -32,7 +29,7 @@ def finish(output, **kwargs):
 
 @pytest.mark.only_on("tensorflow")
 def test_killed_run_resumes_with_the_same_command(
-    tmp_path, monkeypatch, capsys
+    tmp_path, run_example, capsys
 ):
     output = tmp_path / "run"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -61,9 +58,7 @@ def test_killed_run_resumes_with_the_same_command(
         assert (output / name).stat().st_size > 1000
 
     # A finished run is not trained again, another one is refused.
-    monkeypatch.setattr(sys, "argv", command(output)[1:])
-    caw_conv.main()
+    run_example("caw_conv", *command(output)[2:])
     assert "is finished" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", command(output, epochs=4)[1:])
     with pytest.raises(SystemExit, match=r"'epochs': \(3, 4\)"):
-        caw_conv.main()
+        run_example("caw_conv", *command(output, epochs=4)[2:])

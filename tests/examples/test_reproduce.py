@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -14,23 +11,11 @@ import tensorflow_datasets as tfds
 import keras_ff
 
 pytest.importorskip("matplotlib")
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
 from recipes import PUBLISHED  # noqa: E402
 from recipes import RECIPES  # noqa: E402
 from reproduce import build  # noqa: E402
 from reproduce import load  # noqa: E402
-from reproduce import parse_arguments  # noqa: E402
 from reproduce import table  # noqa: E402
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, EXAMPLES / "reproduce.py", *arguments],
-        capture_output=True,
-        text=True,
-    )
 
 
 def test_published_figures_belong_to_recipes():
@@ -62,17 +47,17 @@ def test_caw_resnet17_has_the_published_settings():
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, run_example):
     """A folder with two finished runs."""
     folder = tmp_path_factory.mktemp("runs")
     for family in ("deeperforward", "backprop"):
-        done = run(*short(family), "--output", folder / family)
-        assert done.returncode == 0, done.stderr[-3000:]
+        run_example(*short(family), "--output", folder / family)
     return folder
 
 
 def short(family):
     return [
+        "reproduce",
         *(f"{family}-tiny_cnn-digits", "--epochs", "1"),
         *("--width-multiplier", "0.1"),
     ]
@@ -96,27 +81,25 @@ class TestShortRuns:
                 accuracy, abs=1e-6
             )
 
-    def test_report(self, runs, monkeypatch):
+    def test_report(self, runs, run_example, capsys):
         (runs / "cut").mkdir()
         half = (runs / "backprop" / "metrics.json").read_text()[:200]
         # What a crash leaves is never called metrics.json.
         (runs / "cut" / "metrics.part").write_text(half)
-        done = run("--report", runs)
-        assert done.returncode == 0, done.stderr[-3000:]
+        run_example("reproduce", "--report", runs)
         table = (runs / "report.md").read_text()
-        assert table.strip() in done.stdout
+        assert table.strip() in capsys.readouterr().out
         assert "| deeperforward-tiny_cnn-digits | 0.1 | 1 | 1 |" in table
         assert table.count("tiny_cnn") == 2
         assert (runs / "report.png").stat().st_size > 5000
 
-    def test_changed_recipe_is_refused(self, runs):
+    def test_changed_recipe_is_refused(self, runs, run_example):
         path = runs / "backprop" / "config.json"
         config = json.loads(path.read_text())
         config["settings"]["weight_decay"] = 0.25
         path.write_text(json.dumps(config))
-        done = run(*short("backprop"), "--output", runs / "backprop")
-        assert done.returncode != 0
-        assert "other flags" in done.stderr and "0.25" in done.stderr
+        with pytest.raises(SystemExit, match=r"other flags.*0\.25"):
+            run_example(*short("backprop"), "--output", runs / "backprop")
 
 
 def test_table_has_mean_and_spread_over_seeds():
@@ -151,10 +134,9 @@ def test_table_has_mean_and_spread_over_seeds():
         ),
     ],
 )
-def test_bad_arguments(arguments, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["reproduce.py", *arguments])
+def test_bad_arguments(arguments, message, run_example, capsys):
     with pytest.raises(SystemExit):
-        parse_arguments()
+        run_example("reproduce", *arguments)
     assert message in capsys.readouterr().err
 
 

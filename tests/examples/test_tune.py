@@ -14,10 +14,6 @@ import pytest
 pytest.importorskip("keras_tuner")
 pytest.importorskip("matplotlib")
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import tune  # noqa: E402
-
 FLAGS = [
     *("--dataset", "digits", "--width-multiplier", "0.001"),
     *("--architectures", "mlp", "--methods", "projection"),
@@ -97,13 +93,9 @@ def test_worker_killed_within_a_trial_loses_none(tmp_path):
     assert (tmp_path / "trials.png").stat().st_size > 5000
 
 
-def run_main(monkeypatch, output, *flags):
-    arguments = ["tune.py", *FLAGS, *flags, "--output", str(output)]
-    monkeypatch.setattr(sys, "argv", arguments)
-    tune.main()
-
-
-def test_interrupted_search_shows_what_it_found(tmp_path, monkeypatch, capsys):
+def test_interrupted_search_shows_what_it_found(
+    tmp_path, monkeypatch, run_example, capsys
+):
     before = signal.getsignal(signal.SIGTERM)
     done = []
 
@@ -116,7 +108,7 @@ def test_interrupted_search_shows_what_it_found(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(keras_tuner_model(), "fit", fit)
     try:
         with pytest.raises(SystemExit, match="The same command goes on"):
-            run_main(monkeypatch, tmp_path)
+            run_example("tune", *FLAGS, "--output", tmp_path)
     finally:
         signal.signal(signal.SIGTERM, before)
     table = capsys.readouterr().out
@@ -126,9 +118,9 @@ def test_interrupted_search_shows_what_it_found(tmp_path, monkeypatch, capsys):
     assert results["00"]["status"] == "COMPLETED"
     assert results["00"]["hyperparameters"] == done[0].values
     with pytest.raises(SystemExit, match=r"'seed': \(0, 5\)"):
-        run_main(monkeypatch, tmp_path, "--seed", "5")
+        run_example("tune", *FLAGS, "--output", tmp_path, "--seed", "5")
     with pytest.raises(SystemExit, match=r"'epochs': \(3, 4\)"):
-        run_main(monkeypatch, tmp_path, "--epochs", "4")
+        run_example("tune", *FLAGS, "--output", tmp_path, "--epochs", "4")
 
 
 def keras_tuner_model():
