@@ -117,7 +117,10 @@ for blocks in (4,) if short else (1, 2, 4):
 print(f"end to end: {accuracy_of(end_to_end()):.1%}")
 
 """
-FIGURES
+With JAX on a CPU and this seed, one block has 99.7 % of the 360 test images
+right, two have 95.8 %, four 96.1 %, and the network with a plain head 98.1 %.
+One image is 0.28 points, so two and four blocks differ by chance, but the cut
+itself costs: a block serves its own head, not the blocks after it.
 
 ## The networks of `keras.applications`
 

@@ -105,7 +105,18 @@ for depth in depths:
     print(f"{depth:6}{values[0]:14.1f}{values[1]:24.1f}")
 
 """
-MEMORY
+On two cores of an AMD EPYC processor, in MiB, local / backpropagation:
+
+| layers | JAX | TensorFlow | PyTorch |
+|---|---|---|---|
+| 4 | 24 / 40 | 16 / 24 | 8 / 32 |
+| 8 | 24 / 72 | 12 / 40 | 8 / 64 |
+| 16 | 24 / 136 | 17 / 80 | 8 / 129 |
+| 32 | 25 / 265 | 17 / 136 | 8 / 257 |
+
+The local step needs the same for 4 layers as for 32. Each backend counts in
+its own way (PyTorch tells what waits for a backward pass, without its working
+space), so compare columns of one backend only.
 
 ## Time of a step
 
@@ -134,7 +145,9 @@ for name, value in medians.items():
 print(f"ratio: {medians['local'] / medians['backpropagation']:.2f}")
 
 """
-TIME
+There, the ratio was 0.64 on JAX, 0.89 on TensorFlow and 0.92 on PyTorch. It
+can fall below the limit where backpropagation is slowed down by the memory
+that it needs.
 
 ## What to remember
 
