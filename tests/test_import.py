@@ -93,6 +93,7 @@ def test_missing_backend_names_the_extra_to_install():
     assert "KERAS_BACKEND" in error
 
 
+@pytest.mark.only_on("torch")
 def test_backend_changed_after_keras_was_imported():
     run = python(
         f"""
@@ -109,6 +110,7 @@ def test_backend_changed_after_keras_was_imported():
     assert f"already runs on '{BACKEND}'" in error
 
 
+@pytest.mark.only_on("torch")
 def test_backend_that_keras_has_and_keras_ff_has_not():
     run = python("import keras_ff", KERAS_BACKEND="numpy")
     assert run.returncode != 0

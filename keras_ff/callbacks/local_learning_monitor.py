@@ -1,6 +1,7 @@
 import itertools
 import numbers
 import os
+import time
 import warnings
 
 import keras
@@ -125,7 +126,10 @@ class LocalLearningMonitor(keras.callbacks.Callback):
                 self.log_dir = _new_folder(self.log_dir)
                 self._is_copy = False
             self._writers[run] = _import_writer()(
-                os.path.join(self.log_dir, run), purge_step=step
+                os.path.join(self.log_dir, run),
+                purge_step=step,
+                # Files are named by the second; a later one would overwrite.
+                filename_suffix=f".{time.time_ns()}",
             )
         return self._writers[run]
 

@@ -22,19 +22,16 @@ def test_limit_is_the_share_of_the_matrix_products():
     assert rates.ratio_limit(8, free) == 1.0
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "tensorflow",
-    reason="a resident set is too coarse for stacks as small as these",
-)
-@pytest.mark.parametrize("kind", ["bare", "published"])
-def test_memory_of_a_local_step_does_not_grow_with_depth(kind):
+# TensorFlow's resident set is too coarse for stacks as small as these.
+@pytest.mark.only_on("jax", "torch")
+def test_memory_of_a_local_step_does_not_grow_with_depth():
     if keras.backend.backend() == "jax":
         import jax
 
         # How XLA orders operations is what matters here.
         jax.config.update("jax_disable_most_optimizations", False)
     try:
-        (result,) = memory.measure([kind], [2, 6], batch_size=8)
+        (result,) = memory.measure(["published"], [2, 6], batch_size=8)
     finally:
         if keras.backend.backend() == "jax":
             jax.config.update("jax_disable_most_optimizations", True)

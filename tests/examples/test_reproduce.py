@@ -63,7 +63,7 @@ def short(family):
     ]
 
 
-@pytest.mark.only_on("jax")
+@pytest.mark.only_on("torch")
 class TestShortRuns:
     def test_results(self, runs):
         for family in ("deeperforward", "backprop"):

@@ -275,10 +275,11 @@ def saved_here(tmp_path_factory):
     return folder / "data.npz", results
 
 
-@pytest.mark.parametrize(
-    "other", [b for b in ("tensorflow", "jax", "torch") if b != BACKEND]
-)
-def test_other_backends_load_predict_and_train_on_alike(other, saved_here):
+def test_another_backend_loads_predicts_and_trains_on_alike(saved_here):
+    # In a ring, every backend saves for one and loads from one.
+    other = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}[
+        BACKEND
+    ]
     pytest.importorskip(other)
     data_path, expected = saved_here
     run = subprocess.run(
