@@ -38,7 +38,7 @@ def train(data, backup_dir, output, kill=None):
     model = keras_ff.models.ForwardOnlyModel(
         [
             keras.Input((8, 8, 1)),
-            keras.layers.RandomTranslation(0.1, 0.1),
+            keras.layers.RandomFlip(),
             keras_ff.layers.CAWConv2D(10, 3, num_classes=10, strides=2),
             keras_ff.layers.LocalBlock(
                 [
