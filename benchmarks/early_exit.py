@@ -10,18 +10,13 @@ lets nobody leave: its time is that of `predict` and the overhead. Processor
 time, of all threads, depends less on what else the machine does.
 """
 
-import argparse
-import importlib.util
 import json
 import math
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks import processes
-from benchmarks.settings import BACKENDS
+from benchmarks import script
 
 ARCHITECTURES = ("tiny_cnn", "mlp")
 QUICK = {
@@ -34,14 +29,10 @@ QUICK = {
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.early_exit",
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = script.make_parser(
+        "benchmarks.early_exit", __doc__.splitlines()[0]
     )
     add = parser.add_argument
-    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    add("--backends", nargs="+", choices=BACKENDS, default=installed)
     add(
         "--architectures",
         nargs="+",
@@ -57,33 +48,17 @@ def parse_arguments():
     add("--losses", nargs="+", type=float, default=[0.001, 0.005, 0.01])
     add("--repeats", type=int, default=7)
     add("--models", help="where trained models are kept, or found again")
-    add("--output", default=str(Path(__file__).parent / "results"))
-    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    if "--quick" in sys.argv:
-        parser.set_defaults(**QUICK)
-    return parser.parse_args()
+    return script.parse(parser, QUICK)
 
 
 def main():
-    settings = vars(parse_arguments())
-    folder = Path(settings.pop("output"))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "early_exit.json"
-    # Paths say nothing about the results.
-    private = ("data_dir", "models")
-    results = {
-        "settings": {k: v for k, v in settings.items() if k not in private},
-        "machine": machine.describe(),
-        "backends": {},
-    }
+    settings = parse_arguments()
     with tempfile.TemporaryDirectory() as temporary:
         settings["models"] = settings["models"] or temporary
-        for backend in settings["backends"]:
-            found = processes.run("benchmarks.early_exit", backend, settings)
-            results["backends"][backend] = found
-            path.write_text(json.dumps(results, indent=2))
+        results = script.measure_backends(
+            "benchmarks.early_exit", settings, "early_exit.json"
+        )
     print(table(results))
-    print(f"\nWritten: {path}")
 
 
 def measure(settings, output):
@@ -239,7 +214,4 @@ def table(results):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1].startswith("{"):
-        measure(json.loads(sys.argv[1]), sys.argv[2])
-    else:
-        main()
+    script.start(main, measure)

@@ -7,17 +7,12 @@ for every class, here in one batch of all labels, which is its best. Also
 measured: Forward-Forward's softmax read-out, which needs one pass.
 """
 
-import argparse
-import importlib.util
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks import processes
-from benchmarks.settings import BACKENDS
+from benchmarks import script
 
 METHODS = ("hff", "ff_goodness", "ff_readout")
 QUICK = {
@@ -30,43 +25,22 @@ QUICK = {
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.inference",
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = script.make_parser("benchmarks.inference", __doc__.splitlines()[0])
     add = parser.add_argument
-    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    add("--backends", nargs="+", choices=BACKENDS, default=installed)
     add("--classes", nargs="+", type=int, default=[10, 100, 1000])
     add("--batch-sizes", nargs="+", type=int, default=[1, 256])
     add("--layers", type=int, default=3)
     add("--units", type=int, default=1000)
     add("--features", type=int, default=1024)
     add("--repeats", type=int, default=7)
-    add("--output", default=str(Path(__file__).parent / "results"))
-    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    if "--quick" in sys.argv:
-        parser.set_defaults(**QUICK)
-    return parser.parse_args()
+    return script.parse(parser, QUICK)
 
 
 def main():
-    settings = vars(parse_arguments())
-    folder = Path(settings.pop("output"))
-    results = {
-        "settings": settings,
-        "machine": machine.describe(),
-        "backends": {
-            backend: processes.run("benchmarks.inference", backend, settings)
-            for backend in settings["backends"]
-        },
-    }
+    results = script.measure_backends(
+        "benchmarks.inference", parse_arguments(), "inference.json"
+    )
     print(table(results))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "inference.json"
-    path.write_text(json.dumps(results, indent=2))
-    print(f"\nWritten: {path}")
 
 
 def measure(settings, output):
@@ -178,7 +152,4 @@ def table(results):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1].startswith("{"):
-        measure(json.loads(sys.argv[1]), sys.argv[2])
-    else:
-        main()
+    script.start(main, measure)

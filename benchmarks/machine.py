@@ -4,8 +4,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-import psutil
-
 PACKAGES = (
     "keras",
     "keras_ff",
@@ -20,10 +18,12 @@ PACKAGES = (
 
 def describe():
     """The hardware and the versions that results belong to."""
+    import psutil
+
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
-        "accelerator": _accelerator(),
+        "accelerator": accelerator(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -31,7 +31,8 @@ def describe():
     }
 
 
-def _cpu():
+def cpu():
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -40,7 +41,7 @@ def _cpu():
     return names[0].strip() if names else platform.processor()
 
 
-def _accelerator():
+def accelerator():
     """The GPU's name, as its driver gives it, or `None`."""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:

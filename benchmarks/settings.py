@@ -1,12 +1,8 @@
-import argparse
-import importlib.util
-import sys
-from pathlib import Path
+from benchmarks import script
 
 # bare: nothing but convolutions, so that the limit in matrix products holds.
 # published: CAW-Conv with its dropout, normalization and pooled head.
 KINDS = ("bare", "published")
-BACKENDS = ("tensorflow", "jax", "torch")
 
 # A few seconds a backend: shows that everything runs, measures nothing.
 QUICK = {
@@ -22,15 +18,12 @@ QUICK = {
 
 def parse_arguments():
     """The settings of a run, from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Measures the time and the memory of a local step next to "
+    parser = script.make_parser(
+        "benchmarks",
+        "Measures the time and the memory of a local step next to "
         "backpropagation through the same layers.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    add("--backends", nargs="+", choices=BACKENDS, default=installed)
     add("--widths", nargs="+", type=int, default=[16, 32, 64])
     add("--layers", type=int, default=8, help="layers of the timed stacks")
     add(
@@ -50,8 +43,4 @@ def parse_arguments():
     add("--batch-size", type=int, default=32)
     add("--repeats", type=int, default=9, help="visits to every method")
     add("--matrix-size", type=int, default=2048)
-    add("--output", default=str(Path(__file__).parent / "results"))
-    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    if "--quick" in sys.argv:
-        parser.set_defaults(**QUICK)
-    return parser.parse_args()
+    return script.parse(parser, QUICK)

@@ -9,17 +9,12 @@ The pixels wait on the device and are augmented there, as in
 that of the rate at which the same device multiplies matrices.
 """
 
-import argparse
-import importlib.util
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks import processes
-from benchmarks.settings import BACKENDS
+from benchmarks import script
 
 METHODS = ("caw", "backprop")
 QUICK = {
@@ -34,14 +29,10 @@ QUICK = {
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.training_rate",
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = script.make_parser(
+        "benchmarks.training_rate", __doc__.splitlines()[0]
     )
     add = parser.add_argument
-    installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    add("--backends", nargs="+", choices=BACKENDS, default=installed)
     add("--architecture", default="resnet17")
     add("--width-multiplier", type=float, default=1.0)
     add("--dtypes", nargs="+", default=["float32", "mixed_bfloat16"])
@@ -49,31 +40,14 @@ def parse_arguments():
     add("--steps", type=int, default=100, help="of an epoch")
     add("--repeats", type=int, default=5, help="epochs that count")
     add("--matrix-size", type=int, default=8192)
-    add("--output", default=str(Path(__file__).parent / "results"))
-    add("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    if "--quick" in sys.argv:
-        parser.set_defaults(**QUICK)
-    return parser.parse_args()
+    return script.parse(parser, QUICK)
 
 
 def main():
-    settings = vars(parse_arguments())
-    folder = Path(settings.pop("output"))
-    results = {
-        "settings": settings,
-        "machine": machine.describe(),
-        "backends": {
-            backend: processes.run(
-                "benchmarks.training_rate", backend, settings
-            )
-            for backend in settings["backends"]
-        },
-    }
+    results = script.measure_backends(
+        "benchmarks.training_rate", parse_arguments(), "training_rate.json"
+    )
     print(table(results))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "training_rate.json"
-    path.write_text(json.dumps(results, indent=2))
-    print(f"\nWritten: {path}")
 
 
 def measure(settings, output):
@@ -197,7 +171,4 @@ def table(results):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1].startswith("{"):
-        measure(json.loads(sys.argv[1]), sys.argv[2])
-    else:
-        main()
+    script.start(main, measure)

@@ -303,7 +303,7 @@ def main():
     settings["backend"] = keras.backend.backend()
     results = {
         "settings": settings,
-        "hardware": {"processor": common.processor()},
+        "hardware": common.hardware(),
         "runs": {},
     }
     if path.exists():

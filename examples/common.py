@@ -20,21 +20,18 @@ import os
 import pathlib
 import platform
 import statistics
-import subprocess
+import sys
 import time
 
 import keras
 
 import keras_ff
+from keras_ff import contributions
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from benchmarks import machine  # noqa: E402
 
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
-CONTRIBUTIONS = {
-    "interval": keras_ff.contributions.Interval,
-    "last": keras_ff.contributions.Last,
-    "loss_aware": keras_ff.contributions.LossAware,
-    "skip_first": keras_ff.contributions.SkipFirst,
-    "uniform": keras_ff.contributions.Uniform,
-}
 DATASETS = (
     "mnist",
     "fashion_mnist",
@@ -83,12 +80,12 @@ def parser(description, architectures):
 
 def add_contribution(flags, default):
     flags.add_argument(
-        "--contribution", choices=sorted(CONTRIBUTIONS), default=default
+        "--contribution", choices=sorted(contributions.BY_NAME), default=default
     )
 
 
 def contribution(flags):
-    return CONTRIBUTIONS[flags.contribution]()
+    return contributions.BY_NAME[flags.contribution]()
 
 
 def pipelines(flags, image_size=None):
@@ -198,11 +195,7 @@ def run(
         "parameters": model.count_params(),
         "seconds": sum(seconds.of_epochs()),
         "median_seconds_of_an_epoch": statistics.median(seconds.of_epochs()),
-        "hardware": {
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "accelerator": accelerator(),
-        },
+        "hardware": hardware(),
         "versions": {
             "keras": keras.__version__,
             "keras_ff": keras_ff.__version__,
@@ -218,6 +211,14 @@ def run(
 def print_results(results):
     shown = {k: v for k, v in results.items() if k != "history"}
     print(json.dumps(shown, indent=2))
+
+
+def hardware():
+    return {
+        "processor": machine.cpu(),
+        "cores": os.cpu_count(),
+        "accelerator": machine.accelerator(),
+    }
 
 
 def local_results(model, result):
@@ -304,27 +305,6 @@ def draw(title, output, rows, results):
             combined=results["test_accuracy_last_epoch"],
         )
         axes.figure.savefig(output / "layers.png", dpi=150)
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor()
-
-
-def accelerator():
-    """The GPU's name, as its driver gives it, or `None`."""
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
 
 
 class Seconds(keras.callbacks.Callback):

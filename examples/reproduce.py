@@ -22,6 +22,7 @@ from recipes import PUBLISHED
 from recipes import RECIPES
 
 import keras_ff
+from keras_ff.datasets.catalog import STREAMED
 
 
 def main():
@@ -100,7 +101,7 @@ def reproduce(flags):
 
 def load(flags):
     """Batches of pixels, all of them on the device if they fit."""
-    if flags.dataset == "imagenet2012":
+    if flags.dataset in STREAMED:
         return common.pipelines(flags)
     splits = keras_ff.datasets.load_arrays(
         flags.dataset, flags.data_dir, flags.validation_split, flags.seed
@@ -118,7 +119,7 @@ def load(flags):
 def build(recipe, info, width_multiplier):
     """The recipe's network, compiled; it takes what `load` gives."""
     preprocessing = []
-    if recipe["dataset"] != "imagenet2012":
+    if recipe["dataset"] not in STREAMED:
         # As published, ResNet-17 sees the MNISTs enlarged.
         small = recipe["architecture"] == "resnet17" and "mnist" in info.name
         preprocessing = keras_ff.datasets.preprocessing(
@@ -128,7 +129,9 @@ def build(recipe, info, width_multiplier):
     options = {}
     if local:
         options = dict(
-            contribution=common.CONTRIBUTIONS[recipe["contribution"]](),
+            contribution=keras_ff.contributions.BY_NAME[
+                recipe["contribution"]
+            ](),
             layer_clipnorm=recipe["layer_clipnorm"],
             layer_metrics=True,
         )

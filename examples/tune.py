@@ -186,10 +186,7 @@ def report(tuner, config, output):
         output / "trials.json",
         {
             "config": config,
-            "hardware": {
-                "processor": common.processor(),
-                "cores": os.cpu_count(),
-            },
+            "hardware": common.hardware(),
             "versions": {
                 "keras": keras.__version__,
                 "keras_ff": keras_ff.__version__,

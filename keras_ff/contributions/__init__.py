@@ -6,3 +6,11 @@ from keras_ff.contributions.last import Last as Last
 from keras_ff.contributions.loss_aware import LossAware as LossAware
 from keras_ff.contributions.skip_first import SkipFirst as SkipFirst
 from keras_ff.contributions.uniform import Uniform as Uniform
+
+BY_NAME = {
+    "interval": Interval,
+    "last": Last,
+    "loss_aware": LossAware,
+    "skip_first": SkipFirst,
+    "uniform": Uniform,
+}

@@ -17,13 +17,6 @@ ARCHITECTURES = {
     "vgg14": METHODS,
     "resnet17": METHODS,
 }
-CONTRIBUTIONS = {
-    "loss_aware": contributions.LossAware,
-    "interval": contributions.Interval,
-    "skip_first": contributions.SkipFirst,
-    "last": contributions.Last,
-    "uniform": contributions.Uniform,
-}
 
 
 class ForwardOnlyHyperModel(keras_tuner.HyperModel):
@@ -270,8 +263,10 @@ def _prototypes(hp):
 
 
 def _contribution(hp):
-    name = hp.Choice("contribution", list(CONTRIBUTIONS))
-    return dict(contribution=CONTRIBUTIONS[name]())
+    name = hp.Choice(
+        "contribution", list(contributions.BY_NAME), default="loss_aware"
+    )
+    return dict(contribution=contributions.BY_NAME[name]())
 
 
 def _crossentropy(hp):

@@ -4,14 +4,10 @@ import json
 import subprocess
 import sys
 
-import keras
 import pytest
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="One backend shows that it runs.",
-)
+@pytest.mark.only_on("tensorflow")
 def test_quick_run_writes_table_and_json(tmp_path):
     pytest.importorskip("sklearn")
     done = subprocess.run(
