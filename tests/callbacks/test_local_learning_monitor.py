@@ -192,9 +192,7 @@ def test_copies_write_into_places_of_their_own(tmp_path):
     assert monitor.log_dir == str(tmp_path)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="KerasTuner copies alike on all"
-)
+@pytest.mark.only_on("jax")
 def test_trials_of_keras_tuner_do_not_overwrite_one_another(tmp_path):
     keras_tuner = pytest.importorskip("keras_tuner")
     recorder = Recorder()

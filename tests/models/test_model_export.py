@@ -5,28 +5,16 @@ import numpy as np
 import pytest
 from by_hand import BACKEND
 from tiny_models import CLASSES
+from tiny_models import Weights
 from tiny_models import assert_close
 from tiny_models import data
 from tiny_models import state
 
 from keras_ff import layers
-from keras_ff.contributions import Contribution
 from keras_ff.models import ForwardOnlyModel
 
 SHAPE = (6, 6, 1)
 BATCH = 4
-
-
-@keras.saving.register_keras_serializable(package="keras_ff_tests")
-class Given(Contribution):
-    def __init__(self, weights):
-        self.given = weights
-
-    def initial_weights(self, num_layers):
-        return np.resize(self.given, num_layers).astype("float32")
-
-    def get_config(self):
-        return {"weights": self.given}
 
 
 def conv_model(weights):
@@ -48,7 +36,7 @@ def conv_model(weights):
                 normalization="group",
             ),
         ],
-        contribution=Given(weights),
+        contribution=Weights(weights),
     )
 
 
