@@ -51,11 +51,16 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch):
         """Says which epoch, from 0, the next pass is."""
+        self._epoch = epoch
         self._order = np.arange(self._size)
         if self._seed is not None:
             seed = self._seed() if callable(self._seed) else self._seed
             generator = np.random.default_rng([seed, epoch])
             self._order = generator.permutation(self._size)
+
+    def on_epoch_end(self):
+        # A model that does not set the epoch goes on to the next one.
+        self.set_epoch(self._epoch + 1)
 
     def __len__(self):
         return self._round(self._size / self._batch_size)

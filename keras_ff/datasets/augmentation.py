@@ -7,7 +7,6 @@ SHIFT_AND_FLIP = {
     "cifar10": (4, True),
     "cifar100": (4, True),
     "tiny_imagenet": (4, True),
-    "imagenet2012": (28, True),
     "digits": (1, False),
 }
 

@@ -88,3 +88,13 @@ def info(name):
             f"Received: name={name!r}"
         )
     return _CATALOG[name]
+
+
+def check_fits_memory(name):
+    """Raises if a data set is unknown, or read from disk batch by batch."""
+    info(name)
+    if name in STREAMED:
+        raise ValueError(
+            f'"{name}" does not fit into memory; use '
+            "`keras_ff.datasets.load()`, which streams and normalises it."
+        )

@@ -26,3 +26,18 @@ def check_validation_split(split):
             "non-negative number of images. "
             f"Received: validation_split={split}"
         )
+
+
+def standardize_image_size(size):
+    """`(height, width)`, or `None`."""
+    if size is None:
+        return None
+    size = (size, size) if isinstance(size, numbers.Integral) else size
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise ValueError(
+            "`image_size` must be an integer or `(height, width)`. "
+            f"Received: image_size={size!r}"
+        )
+    for value in size:
+        check_integer("image_size", value, minimum=1)
+    return tuple(size)

@@ -2,8 +2,6 @@ import numbers
 
 import numpy as np
 
-from keras_ff.datasets.checks import check_validation_split
-
 
 def hold_out(num_images, validation_split, seed):
     """Divides training images into those to train on and those held out.
@@ -23,7 +21,6 @@ def hold_out(num_images, validation_split, seed):
 
 
 def num_held_out(num_images, validation_split):
-    check_validation_split(validation_split)
     number = validation_split
     if not isinstance(number, numbers.Integral):
         # Some, if any were asked for.

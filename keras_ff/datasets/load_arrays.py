@@ -1,5 +1,6 @@
 from keras_ff.datasets import catalog
 from keras_ff.datasets import sources
+from keras_ff.datasets.checks import check_integer
 from keras_ff.datasets.checks import check_validation_split
 from keras_ff.datasets.held_out import hold_out
 from keras_ff.datasets.splits import Splits
@@ -43,13 +44,9 @@ def load_arrays(
     model.fit(*train, batch_size=128, validation_data=validation)
     ```
     """
-    catalog.info(name)
+    catalog.check_fits_memory(name)
+    check_integer("seed", seed, minimum=0)
     check_validation_split(validation_split)
-    if name in catalog.STREAMED:
-        raise ValueError(
-            f'"{name}" does not fit into memory; use '
-            "`keras_ff.datasets.load()`, which streams it."
-        )
     (x, y), test = sources.read(name, data_dir, download)
     chosen, held_out = hold_out(len(y), validation_split, seed)
     validation = (x[held_out], y[held_out]) if len(held_out) else None

@@ -1,7 +1,5 @@
 """The input pipeline."""
 
-import numbers
-
 import keras
 import numpy as np
 
@@ -10,6 +8,7 @@ from keras_ff.datasets import sources
 from keras_ff.datasets.batches_in_memory import batches_in_memory
 from keras_ff.datasets.checks import check_integer
 from keras_ff.datasets.checks import check_validation_split
+from keras_ff.datasets.checks import standardize_image_size
 from keras_ff.datasets.splits import Splits
 from keras_ff.datasets.streamed_batches import streamed_batches
 
@@ -104,7 +103,7 @@ def load(
     check_integer("batch_size", batch_size, minimum=1)
     check_integer("seed", seed, minimum=0)
     check_validation_split(validation_split)
-    image_size = _standardize_image_size(image_size)
+    image_size = standardize_image_size(image_size)
     layers = _standardize_augment(augment)
 
     tf = sources.import_tensorflow()
@@ -141,20 +140,6 @@ def load(
         train = finish(train)
         train.set_epoch = set_epoch
         return Splits(train, validation and finish(validation), finish(test))
-
-
-def _standardize_image_size(size):
-    if size is None:
-        return None
-    size = (size, size) if isinstance(size, numbers.Integral) else size
-    if not isinstance(size, (tuple, list)) or len(size) != 2:
-        raise ValueError(
-            "`image_size` must be an integer or `(height, width)`. "
-            f"Received: image_size={size!r}"
-        )
-    for value in size:
-        check_integer("image_size", value, minimum=1)
-    return tuple(size)
 
 
 def _standardize_augment(augment):

@@ -3,6 +3,7 @@ import numpy as np
 
 from keras_ff.datasets import catalog
 from keras_ff.datasets.augmentation import SHIFT_AND_FLIP
+from keras_ff.datasets.checks import standardize_image_size
 
 
 def preprocessing(name, augment=False, image_size=None):
@@ -12,10 +13,10 @@ def preprocessing(name, augment=False, image_size=None):
     with it; augmentation is on in training only.
 
     Args:
-        name: as in `load()`.
+        name: as in `load_arrays()`.
         augment: bool, whether to shift each image (up to 4 pixels for CIFAR,
-            2 for the MNISTs, 1 for digits, the border is black) and, for
-            CIFAR and ImageNet, to mirror every other one.
+            and Tiny-ImageNet, 2 for the MNISTs, 1 for digits; the border is
+            black) and, for CIFAR and Tiny-ImageNet, to mirror every other one.
         image_size: size to resize the images to, bilinearly:
             `(height, width)` or an integer for both. `None` keeps them.
 
@@ -23,7 +24,8 @@ def preprocessing(name, augment=False, image_size=None):
         List of Keras layers for pixels from 0 to 255, none with weights.
 
     Raises:
-        ValueError: if the name is unknown.
+        ValueError: if the name is unknown, that of a data set that does not
+            fit into memory, or a size is wrong.
 
     Example:
 
@@ -34,7 +36,9 @@ def preprocessing(name, augment=False, image_size=None):
     )
     ```
     """
+    catalog.check_fits_memory(name)
     info = catalog.info(name)
+    image_size = standardize_image_size(image_size)
     layers = []
     if augment:
         shift, flip = SHIFT_AND_FLIP[name]
@@ -51,8 +55,7 @@ def preprocessing(name, augment=False, image_size=None):
         if flip:
             layers.append(keras.layers.RandomFlip("horizontal"))
     if image_size is not None:
-        size = np.broadcast_to(image_size, (2,)).tolist()
-        layers.append(keras.layers.Resizing(*size))
+        layers.append(keras.layers.Resizing(*image_size))
     mean, std = 255 * np.array([info.mean, info.std])
     layers.append(
         keras.layers.Normalization(

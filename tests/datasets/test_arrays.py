@@ -83,9 +83,16 @@ class TestLoadArrays:
         with pytest.raises(ValueError, match="could not be read"):
             datasets.load_arrays("cifar10", npz[0])
 
-    def test_too_large(self):
+    @pytest.mark.parametrize(
+        "function", [datasets.load_arrays, datasets.preprocessing]
+    )
+    def test_too_large(self, function):
         with pytest.raises(ValueError, match="does not fit into memory"):
-            datasets.load_arrays("imagenet2012")
+            function("imagenet2012")
+
+    def test_seed_is_checked(self):
+        with pytest.raises(ValueError, match="`seed` must be at least 0"):
+            datasets.load_arrays("digits", seed=-1)
 
 
 class TestArrayBatches:
@@ -108,6 +115,24 @@ class TestArrayBatches:
             assert sorted(order) == list(range(10))
             orders.append(order.tolist())
         assert orders[0] == orders[2] != orders[1]
+
+    def test_any_model_sees_a_new_order_each_epoch(self):
+        seen = []
+
+        class Recording(datasets.ArrayBatches):
+            def __getitem__(self, index):
+                x, y = super().__getitem__(index)
+                seen.extend(y.tolist())
+                return x, y
+
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(optimizer="sgd", loss="mse", run_eagerly=True)
+        batches = Recording((self.x, self.y), 5, seed=0)
+        model.fit(batches, epochs=2, shuffle=False, verbose=0)
+        # Keras may look at batches before, to learn their shapes.
+        first, second = seen[-20:-10], seen[-10:]
+        assert sorted(first) == sorted(second) == list(range(10))
+        assert first != second
 
     def test_in_order(self):
         batches = datasets.ArrayBatches(
@@ -155,6 +180,10 @@ class TestPreprocessing:
             }
         # Every image is a shifted one; the shifts differ.
         assert len(shifts) > 10
+
+    def test_size_is_checked(self):
+        with pytest.raises(ValueError, match="image_size=\\(1, 2, 3\\)"):
+            datasets.preprocessing("mnist", image_size=(1, 2, 3))
 
     def test_resizes(self):
         layers = datasets.preprocessing("mnist", image_size=32)
