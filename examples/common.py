@@ -142,13 +142,16 @@ def run(
     model.summary()
 
     rows = read_history(output)
-    if prepare is not None and not rows:
-        prepare(model, train)
     seconds = Seconds(output)
+    backup = keras_ff.callbacks.Backup(output / "backup")
+    next_epoch = backup.restore(model)
+    if prepare is not None and not next_epoch:
+        prepare(model, train)
     model.fit(
         train,
         validation_data=validation,
         epochs=flags.epochs,
+        initial_epoch=next_epoch,
         # The data has an order of its own.
         shuffle=False,
         verbose=2,
@@ -171,11 +174,7 @@ def run(
                 on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch)
             ),
             seconds,
-            keras.callbacks.BackupAndRestore(
-                output / "backup",
-                double_checkpoint=True,
-                delete_checkpoint=False,
-            ),
+            backup,
         ],
     )
     model.save(output / "model.keras")

@@ -214,7 +214,7 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
         if backup is None:
             return model.fit(**data, callbacks=callbacks, **kwargs)
         next_epoch = backup.restore(model)
-        if next_epoch is not None:
+        if next_epoch:
             print(f"Trial resumed after epoch {next_epoch}.", flush=True)
             kwargs["initial_epoch"] = next_epoch
         try:

@@ -282,7 +282,8 @@ def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
     backup = tmp_path / "cut" / "untitled_project" / "trial_0" / "backup"
     assert sorted(p.name for p in backup.iterdir()) == [
         "1.weights.h5",
-        "trial.json",
+        "backup.json",
+        "values.json",
     ]
     tuner = search(second, tmp_path / "cut")
     assert (first.epochs, second.epochs) == ([0, 1], [2])
@@ -303,7 +304,7 @@ def test_backup_of_other_hyperparameters_is_not_used(tmp_path, one_layer):
     first, second = Recorded(interrupt_in=2), Recorded()
     with pytest.raises(KeyboardInterrupt):
         search(first, tmp_path)
-    path = next(tmp_path.rglob("backup/trial.json"))
+    path = next(tmp_path.rglob("backup/values.json"))
     path.write_text(path.read_text().replace("0.0001", "0.0002"))
     search(second, tmp_path)
     assert second.epochs == [0, 1, 2]
