@@ -54,7 +54,8 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
       `search(lambda batch_size: keras_ff.datasets.load("cifar10",
       batch_size=batch_size))`. A pipeline of single samples is batched there.
 
-    Epochs are what the tuner says (Hyperband), or `search(epochs=...)`. The
+    Epochs are what the tuner says (Hyperband), or `search(epochs=...)`; they
+    are tuned where the space has them, `space.Int("epochs", 3, 30)`. The
     objective is `"val_accuracy"`. KerasTuner copies the callbacks for every
     trial (`copy.deepcopy`): they must not hold files or tensors yet.
 
@@ -199,6 +200,13 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
                 "`space.Fixed('batch_size', ...)` in the HyperParameters that "
                 "the tuner is given."
             )
+        if "epochs" in hp.values:
+            if "tuner/epochs" in hp.values:
+                raise FatalValueError(
+                    "Hyperband decides the number of epochs itself. Received: "
+                    "a space with `epochs`. Leave it out."
+                )
+            kwargs["epochs"] = hp.get("epochs")
         data = _data(hp.get("batch_size"), x, y, validation_data, kwargs)
         callbacks = list(callbacks or [])
         if hasattr(data["x"], "set_epoch"):

@@ -258,6 +258,29 @@ class Recorded(Small):
         return history
 
 
+def test_epochs_of_the_space(tmp_path, one_layer):
+    space = narrow(batch_size=32, epochs=2)
+    hypermodel = Recorded()
+    tuner = RandomSearch(
+        hypermodel,
+        hyperparameters=space,
+        max_trials=1,
+        directory=tmp_path / "random",
+    )
+    x, y = data()
+    arguments = dict(x=x, y=y, validation_data=(x, y), verbose=0)
+    tuner.search(epochs=5, **arguments)
+    assert hypermodel.epochs == [0, 1]
+    tuner = Hyperband(
+        Small(),
+        hyperparameters=space,
+        max_epochs=2,
+        directory=tmp_path / "hyperband",
+    )
+    with pytest.raises(FatalValueError, match="space with `epochs`"):
+        tuner.search(**arguments)
+
+
 def search(hypermodel, folder, epochs=3):
     keras.utils.set_random_seed(3)
     space = narrow(batch_size=32, learning_rate=0.1, weight_decay=1e-4)
