@@ -170,6 +170,10 @@ def report(folder):
             runs.setdefault((*key, config["dtype"]), []).append(metrics)
     if not runs:
         raise SystemExit(f"No finished run of a recipe below {folder}.")
+    # What was trained on the same data stands together.
+    runs = dict(
+        sorted(runs.items(), key=lambda run: (run[0][0].split("-")[-1], run[0]))
+    )
     (folder / "report.md").write_text(table(runs))
     print((folder / "report.md").read_text())
     save_plot(runs, folder / "report.png")
