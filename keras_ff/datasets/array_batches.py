@@ -5,6 +5,8 @@ import numpy as np
 from keras import ops
 from keras import tree
 
+from keras_ff.datasets.checks import check_integer
+
 
 class ArrayBatches(keras.utils.PyDataset):
     """Batches of arrays, in an order that depends on seed and epoch only.
@@ -26,6 +28,12 @@ class ArrayBatches(keras.utils.PyDataset):
         drop_remainder: bool, whether to leave out a last batch that is not
             full, which spares compiling a step for it. Defaults to `False`.
 
+    Raises:
+        TypeError: if `arrays` is not a tuple of arrays, or `batch_size` or
+            `seed` not an integer.
+        ValueError: if the arrays differ in length or give no batch, or
+            `batch_size` or `seed` is too small.
+
     Example:
 
     ```python
@@ -37,8 +45,11 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def __init__(self, arrays, batch_size, seed=None, drop_remainder=False):
         super().__init__()
+        check_integer("batch_size", batch_size, minimum=1)
+        if seed is not None and not callable(seed):
+            check_integer("seed", seed, minimum=0)
         self._arrays = arrays
-        self._size = len(tree.flatten(arrays)[0])
+        self._size = _size(arrays)
         self._batch_size = batch_size
         self._seed = seed
         self._round = math.floor if drop_remainder else math.ceil
@@ -51,21 +62,27 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch):
         """Says which epoch, from 0, the next pass is."""
-        self._epoch = epoch
-        self._order = np.arange(self._size)
-        if self._seed is not None:
-            seed = self._seed() if callable(self._seed) else self._seed
-            generator = np.random.default_rng([seed, epoch])
-            self._order = generator.permutation(self._size)
+        self._seed_now = self._seed() if callable(self._seed) else self._seed
+        self._reorder(epoch)
 
     def on_epoch_end(self):
-        # A model that does not set the epoch goes on to the next one.
-        self.set_epoch(self._epoch + 1)
+        # A model that does not set the epoch goes on to the next one. The
+        # seed may be a variable's, which has no value while JAX trains.
+        self._reorder(self._epoch + 1)
+
+    def _reorder(self, epoch):
+        self._epoch = epoch
+        self._order = np.arange(self._size)
+        if self._seed_now is not None:
+            generator = np.random.default_rng([self._seed_now, epoch])
+            self._order = generator.permutation(self._size)
 
     def __len__(self):
         return self._round(self._size / self._batch_size)
 
     def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"There are {len(self)} batches, no {index}.")
         start = index * self._batch_size
         rows = self._order[start : start + self._batch_size]
 
@@ -75,3 +92,22 @@ class ArrayBatches(keras.utils.PyDataset):
             return array[rows]
 
         return tree.map_structure(take, self._arrays)
+
+
+def _size(arrays):
+    """The number of samples, which all arrays share."""
+    leaves = tree.flatten(arrays)
+    if not isinstance(arrays, tuple) or not all(
+        len(getattr(leaf, "shape", ())) for leaf in leaves
+    ):
+        raise TypeError(
+            "`arrays` must be a tuple `(x, y)` or `(x, y, sample_weight)` of "
+            f"NumPy arrays or tensors. Received: {type(arrays).__name__} of "
+            f"{sorted({type(leaf).__name__ for leaf in leaves})}"
+        )
+    sizes = [leaf.shape[0] for leaf in leaves]
+    if len(set(sizes)) != 1:
+        raise ValueError(
+            f"`arrays` must hold the same number of samples. Received: {sizes}"
+        )
+    return sizes[0]

@@ -26,6 +26,7 @@ def preprocessing(name, augment=False, image_size=None):
     Raises:
         ValueError: if the name is unknown, that of a data set that does not
             fit into memory, or a size is wrong.
+        TypeError: if `augment` is not a bool.
 
     Example:
 
@@ -39,6 +40,10 @@ def preprocessing(name, augment=False, image_size=None):
     catalog.check_fits_memory(name)
     info = catalog.info(name)
     image_size = standardize_image_size(image_size)
+    if not isinstance(augment, bool):
+        raise TypeError(
+            f"`augment` must be a bool. Received: augment={augment!r}"
+        )
     layers = []
     if augment:
         shift, flip = SHIFT_AND_FLIP[name]

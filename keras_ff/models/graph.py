@@ -277,7 +277,8 @@ def cut_points(model):
     """
     if not hasattr(model, "_nodes_by_depth"):
         raise TypeError(
-            "`model` must be a functional Keras model. Received: "
+            "`model` must be a functional or a built sequential Keras model. "
+            "Received: "
             f"{model!r} of type {type(model).__name__}"
         )
     nodes = [

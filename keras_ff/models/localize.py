@@ -21,8 +21,9 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
     The blocks share their layers, and so their weights, with the given model.
 
     Args:
-        model: a functional Keras model with one input and one output, without
-            its classification top (`include_top=False`).
+        model: a functional or a built sequential Keras model with one input
+            and one output, without its classification top
+            (`include_top=False`).
         num_classes: int, at least 2.
         cut: where to cut. An int is the number of blocks, as equal in number
             of weights as the valid cut points allow; a list holds the names
@@ -36,8 +37,8 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
         A `ForwardOnlyModel`.
 
     Raises:
-        TypeError: if the model is not a functional Keras model, or `cut` is
-            of another type.
+        TypeError: if the model is neither functional nor sequential, or a
+            `ForwardOnlyModel`, or `cut` is of another type.
         ValueError: if the model has several inputs or outputs, ends in a
             softmax, or cannot be cut where or as often as asked; the message
             names valid cut points.
@@ -52,7 +53,14 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
     model.compile(optimizer=keras.optimizers.AdamW(1e-3))
     ```
     """
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
     points = cut_points(model)
+    if isinstance(model, ForwardOnlyModel):
+        raise TypeError(
+            "The model is made of local layers already. Received: "
+            f"{type(model).__name__} '{model.name}'"
+        )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "`model` must have one input and one output. Received: "
@@ -65,7 +73,7 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
             "head of its own. Give it without its classification top "
             "(include_top=False)."
         )
-    if isinstance(cut, numbers.Integral):
+    if isinstance(cut, numbers.Integral) and not isinstance(cut, bool):
         names = _even_cuts(model, points, int(cut))
     else:
         names = _named_cuts(model, points, cut)
@@ -98,7 +106,11 @@ def _named_cuts(model, points, cut):
             near = difflib.get_close_matches(str(name), points)
             raise ValueError(
                 f"The model has no layer {name!r} to cut after. "
-                f"Similar cut points: {near}"
+                + (
+                    f"Similar cut points: {near}"
+                    if near
+                    else f"Cut points: {_shortened(list(points))}"
+                )
             )
         if name not in points:
             place = layers.index(name)
@@ -128,8 +140,9 @@ def _even_cuts(model, points, number):
     ]
     if not 1 <= number <= len(candidates) + 1:
         raise ValueError(
-            f"The model cannot be cut into {number} blocks with weights. It "
-            f"can be cut after {[name for _, name in candidates]}"
+            f"The model cannot be cut into {number} blocks with weights, only "
+            f"into 1 to {len(candidates) + 1}. It can be cut after "
+            f"{_shortened([name for _, name in candidates])}"
         )
     chosen, first = [], 0
     for i in range(1, number):
@@ -142,3 +155,7 @@ def _even_cuts(model, points, number):
         chosen.append(candidates[best][1])
         first = best + 1
     return chosen
+
+
+def _shortened(names):
+    return str(names) if len(names) < 10 else f"{names[:9]} and others"

@@ -7,6 +7,7 @@ from keras_ff import applications
 from keras_ff import contributions
 from keras_ff import losses
 from keras_ff import regularizers
+from keras_ff.layers.goodness_head import check_num_classes
 from keras_ff.tuners.trial_backup import TrialBackup
 
 # The methods that each architecture takes.
@@ -67,19 +68,21 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
     Args:
         input_shape: shape of one sample.
         num_classes: int.
-        architectures: names out of `"mlp"`, `"tiny_cnn"`, `"vgg14"` and
-            `"resnet17"`. Defaults to `("tiny_cnn",)`.
-        methods: names out of `"caw"`, `"cw"`, `"prototype"`, `"projection"`
-            and `"backprop"`, see `keras_ff.applications`. Every architecture
-            must take every method: `"mlp"` does not take `"cw"`. Defaults to
-            `("caw", "prototype", "projection")`.
+        architectures: one or more names out of `"mlp"`, `"tiny_cnn"`,
+            `"vgg14"` and `"resnet17"`. Defaults to `("tiny_cnn",)`.
+        methods: one or more names out of `"caw"`, `"cw"`, `"prototype"`,
+            `"projection"` and `"backprop"`, see `keras_ff.applications`. Every
+            architecture must take every method: `"mlp"` does not take `"cw"`.
+            Defaults to `("caw", "prototype", "projection")`.
         name, tunable: as in `keras_tuner.HyperModel`.
 
     Raises:
         ValueError: if a name is unknown, an architecture does not take a
-            method, or the input is not an image where one is needed; in
-            `search`, if there is no validation data or `batch_size` is given.
-        TypeError: in `search`, if the data are of another kind.
+            method, the input is not an image where one is needed, or there
+            are less than two classes; in `search`, if there is no validation
+            data or `batch_size` is given.
+        TypeError: if `input_shape` is no shape; in `search`, if the data are
+            of another kind.
 
     Example:
 
@@ -109,8 +112,13 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
         tunable=True,
     ):
         super().__init__(name, tunable)
+        if not isinstance(input_shape, (tuple, list)):
+            raise TypeError(
+                "`input_shape` must be the shape of one sample, such as "
+                f"(28, 28, 1). Received: input_shape={input_shape!r}"
+            )
         self.input_shape = tuple(input_shape)
-        self.num_classes = num_classes
+        self.num_classes = check_num_classes(num_classes)
         self.architectures = _known(
             "architectures", architectures, ARCHITECTURES
         )

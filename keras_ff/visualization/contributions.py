@@ -71,10 +71,11 @@ def contributions(
 
     ax = style.get_axes(ax)
     colors = style.sequential(num_layers)
+    epochs = first_epoch + np.arange(num_epochs)
     if num_epochs == 1:
-        # One epoch is drawn as long as the axis, which has two.
+        # As long as the axis, around the only epoch.
         weights = np.repeat(weights, 2, axis=0)
-    epochs = first_epoch + np.arange(len(weights))
+        epochs = [first_epoch - 0.5, first_epoch + 0.5]
     if kind == "area":
         ax.stackplot(
             epochs,

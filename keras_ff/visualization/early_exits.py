@@ -9,7 +9,8 @@ def early_exits(layers_needed, names=None, ax=None):
 
     Args:
         layers_needed: int array `(samples,)`, the number of local layers that
-            each sample was computed through, at least 1.
+            each sample was computed through, at least 1; or what
+            `predict_early_exit` returned.
         names: list of strings, all local layers from first to last. Defaults
             to their numbers, up to the largest of `layers_needed`.
         ax: matplotlib axes. Defaults to those of a new figure.
@@ -26,11 +27,12 @@ def early_exits(layers_needed, names=None, ax=None):
 
     ```python
     keras_ff.visualization.early_exits(
-        layers_needed, [layer.name for layer in model.local_layers]
+        model.predict_early_exit(x_test, threshold),
+        [layer.name for layer in model.local_layers],
     )
     ```
     """
-    needed = np.asarray(layers_needed)
+    needed = np.asarray(getattr(layers_needed, "layers_used", layers_needed))
     if needed.ndim != 1 or not needed.size:
         raise ValueError(
             "`layers_needed` must be one number a sample, of at least one "

@@ -30,7 +30,8 @@ def parallel_coordinates(
         The matplotlib axes.
 
     Raises:
-        ValueError: if there is no trial, or the lengths differ.
+        ValueError: if there is no trial, one has no score, or the lengths
+            differ.
         ImportError: if matplotlib is not installed.
 
     Example:
@@ -48,6 +49,11 @@ def parallel_coordinates(
         raise ValueError(
             "`points` and `scores` must be of one length, at least one. "
             f"Received: {len(points)} points and {len(scores)} scores"
+        )
+    if any(score is None for score in scores):
+        raise ValueError(
+            "`scores` must be numbers; leave out the trials that failed. "
+            f"Received: scores={scores}"
         )
     new_figure = ax is None
     ax = style.get_axes(ax)

@@ -67,7 +67,8 @@ def epoch_axis(ax, num_epochs, first=1):
     """An axis of whole epochs."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.set_xlim(first, first + max(num_epochs - 1, 1))
+    around = 0.5 if num_epochs == 1 else 0
+    ax.set_xlim(first - around, first + num_epochs - 1 + around)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
 
 

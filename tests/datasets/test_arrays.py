@@ -134,6 +134,28 @@ class TestArrayBatches:
         assert sorted(first) == sorted(second) == list(range(10))
         assert first != second
 
+    @pytest.mark.parametrize(
+        "arguments, error, message",
+        [
+            (lambda x, y: ((x, y[:5]), 4), ValueError, r"\[10, 5\]"),
+            (lambda x, y: (x, 4), TypeError, "must be a tuple"),
+            (lambda x, y: ((x.tolist(), y), 4), TypeError, "Received: tuple of"),
+            (lambda x, y: ((), 4), ValueError, "same number"),
+            (lambda x, y: ((x, y), 0), ValueError, "`batch_size` must be at"),
+            (lambda x, y: ((x, y), 2.5), TypeError, "`batch_size` must be an"),
+            (lambda x, y: ((x, y), 2, -1), ValueError, "`seed` must be at"),
+        ],
+    )
+    def test_wrong_arguments(self, arguments, error, message):
+        with pytest.raises(error, match=message):
+            datasets.ArrayBatches(*arguments(self.x, self.y))
+
+    @pytest.mark.parametrize("index", [-1, 3])
+    def test_batches_that_do_not_exist(self, index):
+        batches = datasets.ArrayBatches((self.x, self.y), 4)
+        with pytest.raises(IndexError, match=f"3 batches, no {index}"):
+            batches[index]
+
     def test_in_order(self):
         batches = datasets.ArrayBatches(
             (self.x, self.y), 4, drop_remainder=True
@@ -184,6 +206,10 @@ class TestPreprocessing:
     def test_size_is_checked(self):
         with pytest.raises(ValueError, match="image_size=\\(1, 2, 3\\)"):
             datasets.preprocessing("mnist", image_size=(1, 2, 3))
+
+    def test_augment_is_checked(self):
+        with pytest.raises(TypeError, match="augment='no'"):
+            datasets.preprocessing("mnist", augment="no")
 
     def test_resizes(self):
         layers = datasets.preprocessing("mnist", image_size=32)

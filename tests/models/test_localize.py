@@ -120,6 +120,19 @@ def two_inputs():
     return keras.Model(inputs, keras.layers.Add()(inputs))
 
 
+def local():
+    return localize(residual(), CLASSES, cut=2)
+
+
+def test_sequential():
+    original = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(5), keras.layers.Dense(4)]
+    )
+    model = localize(original, CLASSES, cut=2)
+    assert [x.name for x in model.local_layers] == ["block_0", "block_1"]
+    assert model.local_layers[0].weights[0] is original.weights[0]
+
+
 @pytest.mark.parametrize(
     "make, cut, error, message",
     [
@@ -129,8 +142,12 @@ def two_inputs():
         (residual, 2.5, TypeError, "number of blocks or a list.*cut=2.5"),
         (with_top, 2, ValueError, "ends in a softmax"),
         (residual, 4, ValueError, r"into 4 blocks.*\['first', 'relu'\]"),
-        (residual, 0, ValueError, "into 0 blocks"),
-        (lambda: 3, 2, TypeError, "functional Keras model. Received: 3"),
+        (residual, 0, ValueError, "into 0 blocks.* only into 1 to 3"),
+        (residual, ["zzz"], ValueError, r"Cut points: \['first', 'add', 're"),
+        (residual, True, TypeError, "cut=True"),
+        (lambda: 3, 2, TypeError, "sequential Keras model. Received: 3"),
+        (keras.Sequential, 2, TypeError, "built sequential.*Sequential"),
+        (local, 1, TypeError, "local layers already.*ForwardOnlyModel"),
         (
             two_inputs,
             2,

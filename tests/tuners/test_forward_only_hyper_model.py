@@ -464,6 +464,18 @@ def test_spaces_that_do_not_exist(architectures, methods, shape, message):
         ForwardOnlyHyperModel(shape, CLASSES, architectures, methods)
 
 
+@pytest.mark.parametrize(
+    "shape, classes, error, message",
+    [
+        (8, 10, TypeError, "input_shape=8"),
+        (SHAPE, "10", ValueError, "num_classes='10'"),
+    ],
+)
+def test_samples_that_do_not_exist(shape, classes, error, message):
+    with pytest.raises(error, match=message):
+        ForwardOnlyHyperModel(shape, classes, "mlp")
+
+
 def test_missing_keras_tuner_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_tuner", None)
     monkeypatch.delitem(sys.modules, "keras_ff.tuners")

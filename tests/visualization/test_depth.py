@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_ff import visualization
+from keras_ff.models.early_exit import EarlyExitPrediction
 
 
 class TestEarlyExits:
@@ -19,7 +20,12 @@ class TestEarlyExits:
         assert ax.yaxis.get_major_formatter()(0.6, 0) == "60 %"
 
     def test_without_names(self):
-        ax = visualization.early_exits(np.array([2, 2]))
+        layers_used = np.array([2, 2])
+        ax = visualization.early_exits(
+            EarlyExitPrediction(np.zeros((2, 3)), layers_used)
+        )
+        assert [bar.get_height() for bar in ax.patches] == [0, 1]
+        ax = visualization.early_exits(layers_used)
         assert [bar.get_height() for bar in ax.patches] == [0, 1]
 
     @pytest.mark.parametrize(

@@ -51,3 +51,8 @@ def test_lengths_must_agree(points):
         ValueError, match=f"Received: {len(points)} points and 3 scores"
     ):
         visualization.parallel_coordinates(points, SCORES)
+
+
+def test_failed_trial():
+    with pytest.raises(ValueError, match="leave out the trials that failed"):
+        visualization.parallel_coordinates(POINTS[:2], [0.5, None])
