@@ -10,8 +10,7 @@ run is kept; the same command goes on after an interruption. Writes
 """
 
 import argparse
-import json
-import pathlib
+import statistics
 
 import common
 import keras
@@ -250,10 +249,10 @@ def parse_arguments():
     add("--dataset", choices=common.DATASETS, default="fashion_mnist")
     add("--data-dir", help="folder of prepared TFDS data")
     add("--variants", nargs="+", help="default: all")
-    add("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    add("--seeds", nargs="+", type=common.seed, default=[0, 1, 2])
     add("--epochs", type=common.positive_int, default=6)
     add("--width-multiplier", type=common.positive_float, default=0.2)
-    add("--output", type=pathlib.Path, required=True)
+    add("--output", type=common.folder, required=True)
     flags = parser.parse_args()
     known = list(STUDIES[flags.study][0]())
     flags.variants = flags.variants or known
@@ -307,10 +306,11 @@ def main():
         "runs": {},
     }
     if path.exists():
-        results = json.loads(path.read_text())
-        if results["settings"] != settings:
+        results = common.read_json(path)
+        saved = results.get("settings")
+        if saved != settings:
             raise SystemExit(
-                f"{path} holds runs of other settings: {results['settings']}. "
+                f"{path} holds runs of other settings: {saved}. "
                 f"Given: {settings}. Give another --output."
             )
     for seed in flags.seeds:
@@ -327,7 +327,7 @@ def main():
 
 def accuracies(results, take):
     return {
-        variant: np.array([100 * take(run) for run in runs.values()])
+        variant: [100 * take(run) for run in runs.values()]
         for variant, runs in results["runs"].items()
         if runs
     }
@@ -345,10 +345,14 @@ def table(results):
         start = first[variant]
         lines.append(
             f"{variant:26}{len(values):5}"
-            f"{values.mean():13.2f} ± {values.std():.2f}"
-            f"{start.mean():16.2f} ± {start.std():.2f}"
+            f"{_mean_and_spread(values):>20}{_mean_and_spread(start):>22}"
         )
     return "\n".join(lines)
+
+
+def _mean_and_spread(values):
+    spread = f" ± {statistics.stdev(values):.2f}" if values[1:] else ""
+    return f"{statistics.mean(values):.2f}{spread}"
 
 
 def save_plot(results, path):
@@ -362,7 +366,9 @@ def save_plot(results, path):
     axes = figure.subplots()
     for row, points in enumerate(values.values()):
         axes.plot(points, [row] * len(points), "o", color="#0072B2", alpha=0.5)
-        axes.plot(points.mean(), row, "|", color="black", markersize=16)
+        axes.plot(
+            statistics.mean(points), row, "|", color="black", markersize=16
+        )
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
     axes.set_xlabel(

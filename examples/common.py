@@ -14,6 +14,7 @@ A run writes into its output folder:
 
 import argparse
 import csv
+import io
 import json
 import math
 import os
@@ -44,18 +45,44 @@ DATASETS = (
 
 
 def positive_int(text):
-    return _positive(int, text)
+    return _number(int, text, lambda value: value > 0, "a positive integer")
 
 
 def positive_float(text):
-    return _positive(float, text)
+    return _number(
+        float,
+        text,
+        lambda value: 0 < value < float("inf"),
+        "a positive number",
+    )
 
 
-def _positive(kind, text):
-    value = kind(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be positive, received {text}")
+def seed(text):
+    return _number(
+        int,
+        text,
+        lambda value: 0 <= value < 2**32,
+        "an integer from 0 to 2**32 - 1",
+    )
+
+
+def _number(kind, text, fits, expected):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"must be {expected}, received {text}")
     return value
+
+
+def folder(text):
+    path = pathlib.Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"must be a folder, not a file: {text}"
+        )
+    return path
 
 
 def parser(description, architectures):
@@ -70,11 +97,11 @@ def parser(description, architectures):
     add("--width-multiplier", type=positive_float, default=1.0)
     add("--epochs", type=positive_int, default=10)
     add("--batch-size", type=positive_int, default=128)
-    add("--seed", type=int, default=0)
+    add("--seed", type=seed, default=0)
     add("--validation-split", type=float, default=0.1)
     add("--augment", action="store_true", help="shifts and flips")
     add("--dtype", choices=DTYPES, default="float32")
-    add("--output", type=pathlib.Path, required=True, help="folder of the run")
+    add("--output", type=folder, required=True, help="folder of the run")
     return flags
 
 
@@ -130,8 +157,9 @@ def run(
     config["backend"] = keras.backend.backend()
     # As it is read back: tuples become lists.
     config = json.loads(json.dumps(config))
-    if is_finished(output, config):
-        print_results(json.loads((output / "metrics.json").read_text()))
+    check_config(output, config)
+    if (output / "metrics.json").exists():
+        print_results(read_json(output / "metrics.json"))
         print(f"This run is finished. Remove {output} to train anew.")
         return
 
@@ -141,12 +169,12 @@ def run(
     model = build(keras_ff.datasets.info(flags.dataset))
     model.summary()
 
-    rows = read_history(output)
-    seconds = Seconds(output)
     backup = keras_ff.callbacks.Backup(output / "backup")
     next_epoch = backup.restore(model)
     if prepare is not None and not next_epoch:
         prepare(model, train)
+    # Not before: flags that do not work shall not claim the folder.
+    write_json(output / "config.json", config)
     model.fit(
         train,
         validation_data=validation,
@@ -165,46 +193,51 @@ def run(
                 mode="max",
                 save_best_only=True,
                 initial_value_threshold=max(
-                    (row["val_accuracy"] for row in rows), default=None
+                    backup.history().get("val_accuracy", []), default=None
                 ),
             ),
-            keras.callbacks.CSVLogger(output / "history.csv", append=True),
             # Keras's own models would see the first epoch's order again.
             keras.callbacks.LambdaCallback(
                 on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch)
             ),
-            seconds,
+            Seconds(),
             backup,
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: write_history(
+                    output / "history.csv", backup.history()
+                )
+            ),
         ],
     )
     model.save(output / "model.keras")
 
     best = keras.saving.load_model(output / "best.keras")
     last_result = model.evaluate(test, verbose=0, return_dict=True)
-    rows = read_history(output)
-    selected = max(rows, key=lambda row: row["val_accuracy"])
+    history = backup.history()
     results = {
         "config": config,
         "test_accuracy_last_epoch": last_result["accuracy"],
         "test_accuracy_validation_selected": best.evaluate(
             test, verbose=0, return_dict=True
         )["accuracy"],
-        "selected_epoch": int(selected["epoch"]),
+        "selected_epoch": history["val_accuracy"].index(
+            max(history["val_accuracy"])
+        ),
         **local_results(model, last_result),
         "parameters": model.count_params(),
-        "seconds": sum(seconds.of_epochs()),
-        "median_seconds_of_an_epoch": statistics.median(seconds.of_epochs()),
+        "seconds": sum(history["seconds"]),
+        "median_seconds_of_an_epoch": statistics.median(history["seconds"]),
         "hardware": hardware(),
         "versions": {
             "keras": keras.__version__,
             "keras_ff": keras_ff.__version__,
             "python": platform.python_version(),
         },
-        "history": rows,
+        "history": history,
     }
     write_json(output / "metrics.json", results)
     print_results(results)
-    draw(title, output, rows, results)
+    draw(title, output, results)
 
 
 def print_results(results):
@@ -233,11 +266,11 @@ def local_results(model, result):
     }
 
 
-def is_finished(output, config):
-    """Whether the folder holds this run's result; refuses another run's."""
+def check_config(output, config):
+    """Refuses a folder that holds another run."""
     path = output / "config.json"
     if path.exists():
-        saved = json.loads(path.read_text())
+        saved = read_json(path)
         differing = {
             key: (saved.get(key), config.get(key))
             for key in {*saved, *config}
@@ -248,30 +281,42 @@ def is_finished(output, config):
                 f"{output} holds a run with other flags (saved, given): "
                 f"{differing}. Give another --output."
             )
-    else:
-        write_json(path, config)
-    return (output / "metrics.json").exists()
+    elif (output / "backup").exists():
+        raise SystemExit(
+            f"{output} holds a run, but not its flags ({path}). Give another "
+            "--output."
+        )
 
 
 def write_json(path, content):
-    """Writes a file that is either whole or not there."""
+    _write(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_history(path, history):
+    """One line an epoch."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *history])
+    writer.writerows(
+        [epoch, *row] for epoch, row in enumerate(zip(*history.values()))
+    )
+    _write(path, text.getvalue())
+
+
+def _write(path, text):
+    """Writes a file that is either whole or the one before."""
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.write_text(text)
     part.replace(path)
 
 
-def read_history(output):
-    """The rows of history.csv, one an epoch."""
-    path = output / "history.csv"
-    if not path.exists():
-        return []
-    with open(path) as file:
-        rows = {}
-        for row in csv.DictReader(file):
-            # An epoch that was logged but not backed up is logged again.
-            values = {k: float(v) for k, v in row.items() if v}
-            rows[int(values["epoch"])] = values
-    return [rows[epoch] for epoch in sorted(rows)]
+def read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise SystemExit(
+            f"{path} is damaged: {error}. Remove it, or give another --output."
+        ) from error
 
 
 def cosine(start, end, epochs):
@@ -283,7 +328,7 @@ def cosine(start, end, epochs):
     return learning_rate
 
 
-def draw(title, output, rows, results):
+def draw(title, output, results):
     try:
         import matplotlib
     except ModuleNotFoundError:
@@ -292,10 +337,7 @@ def draw(title, output, rows, results):
     matplotlib.use("Agg")
     from keras_ff import visualization
 
-    history = {
-        key: [row[key] for row in rows] for key in rows[0] if key != "epoch"
-    }
-    axes = visualization.learning_curves({title: history})
+    axes = visualization.learning_curves({title: results["history"]})
     axes.figure.savefig(output / "curves.png", dpi=150)
     if "layer_accuracy" in results:
         axes = visualization.layer_accuracy(
@@ -307,23 +349,12 @@ def draw(title, output, rows, results):
 
 
 class Seconds(keras.callbacks.Callback):
-    """Keeps the time of every finished epoch over interruptions."""
-
-    def __init__(self, output):
-        super().__init__()
-        self._path = output / "seconds.json"
-
-    def of_epochs(self):
-        if self._path.exists():
-            return json.loads(self._path.read_text())
-        return []
+    """Logs the time of every epoch, and says how much is left."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self._start
-        # An epoch that was not backed up is repeated.
-        write_json(self._path, [*self.of_epochs()[:epoch], seconds])
-        left = seconds * (self.params["epochs"] - epoch - 1) / 60
+        logs["seconds"] = time.perf_counter() - self._start
+        left = logs["seconds"] * (self.params["epochs"] - epoch - 1) / 60
         print(f"about {left:.1f} minutes left", flush=True)

@@ -57,11 +57,18 @@ def parse_arguments():
         default=1.0,
         help="of the recipe's widths",
     )
-    add("--seed", type=int, default=0, help="of weights, split and order")
+    add(
+        "--seed",
+        type=common.seed,
+        default=0,
+        help="of weights, split and order",
+    )
     add("--dtype", choices=common.DTYPES, default="float32")
-    add("--output", type=pathlib.Path, help="folder of the run")
+    add("--output", type=common.folder, help="of the run")
     flags = parser.parse_args()
     if not flags.list and not flags.report:
+        if flags.recipe is None:
+            parser.error("a recipe is needed; --list prints their names")
         if flags.recipe not in RECIPES:
             parser.error(
                 f"unknown recipe {flags.recipe!r}; the recipes are "
@@ -161,13 +168,22 @@ def build(recipe, info, width_multiplier):
 
 def report(folder):
     """Writes a table and a plot of all finished runs below a folder."""
-    runs = {}
+    runs, seen = {}, {}
     for path in sorted(folder.rglob("metrics.json")):
-        metrics = json.loads(path.read_text())
-        config = metrics["config"]
-        if "recipe" in config:
-            key = [config[k] for k in ("recipe", "width_multiplier", "epochs")]
-            runs.setdefault((*key, config["dtype"]), []).append(metrics)
+        try:
+            metrics = json.loads(path.read_text())
+            config = metrics["config"]
+            names = ("width_multiplier", "epochs", "dtype", "backend")
+            key = config["recipe"], *(config[name] for name in names)
+            seed = config["seed"]
+        except (ValueError, KeyError, TypeError):
+            print(f"Left out, as it is no recipe's result: {path}")
+            continue
+        if (key, seed) in seen:
+            print(f"Left out, the same run as {seen[key, seed]}: {path}")
+            continue
+        seen[key, seed] = path
+        runs.setdefault(key, []).append(metrics)
     if not runs:
         raise SystemExit(f"No finished run of a recipe below {folder}.")
     # What was trained on the same data stands together.
@@ -191,7 +207,7 @@ def table(runs):
         "| published | minutes a run | hardware |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for (recipe, width, epochs, dtype), group in runs.items():
+    for (recipe, width, epochs, dtype, backend), group in runs.items():
         cells = [recipe, f"{width:g}", epochs, len(group)]
         for key in ("last_epoch", "validation_selected"):
             values = accuracies(group, key)
@@ -199,12 +215,12 @@ def table(runs):
             cells.append(f"{statistics.mean(values):.2f}{spread}")
         minutes = statistics.mean(run["seconds"] for run in group) / 60
         hardware = {
-            f"{run['hardware']['accelerator'] or run['hardware']['processor']}"
-            f", {run['config']['backend']}, {dtype}"
+            run["hardware"]["accelerator"] or run["hardware"]["processor"]
             for run in group
         }
         cells.append(PUBLISHED.get(recipe, "-"))
-        cells += [f"{minutes:.1f}", "; ".join(sorted(hardware))]
+        cells.append(f"{minutes:.1f}")
+        cells.append(", ".join([*sorted(hardware), backend, dtype]))
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += [
         "",
@@ -223,7 +239,7 @@ def save_plot(runs, path):
     )
     axes = figure.subplots()
     labels = []
-    for row, ((recipe, width, epochs, _), group) in enumerate(runs.items()):
+    for row, ((recipe, width, epochs, *_), group) in enumerate(runs.items()):
         points = accuracies(group, "last_epoch")
         labels.append(f"{recipe}, width {width:g}, {epochs} epochs")
         axes.plot(

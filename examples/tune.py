@@ -17,7 +17,6 @@ import argparse
 import functools
 import importlib
 import os
-import pathlib
 import platform
 import signal
 
@@ -77,7 +76,7 @@ def parse_arguments():
         default=3,
         help="of a trial; the longest one's with Hyperband",
     )
-    add("--seed", type=int, default=0)
+    add("--seed", type=common.seed, default=0)
     add("--validation-split", type=float, default=0.1)
     add(
         "--chief-timeout",
@@ -91,7 +90,7 @@ def parse_arguments():
         default=120,
         help="seconds after which the chief gives a worker up",
     )
-    add("--output", type=pathlib.Path, required=True, help="folder of the run")
+    add("--output", type=common.folder, required=True, help="of the run")
     return parser.parse_args()
 
 
@@ -134,9 +133,7 @@ def main():
     in_company = "KERASTUNER_ORACLE_IP" in os.environ
     worker = in_company and "chief" not in os.environ["KERASTUNER_TUNER_ID"]
     flags.output.mkdir(parents=True, exist_ok=True)
-    # A worker may come before the chief has written its flags.
-    if not worker or (flags.output / "config.json").exists():
-        common.is_finished(flags.output, config)
+    common.check_config(flags.output, config)
     keras.utils.set_random_seed(flags.seed)
 
     @functools.cache
@@ -150,6 +147,9 @@ def main():
         )
 
     tuner = make_tuner(flags)
+    if not worker:
+        # Not before: flags that do not work shall not claim the folder.
+        common.write_json(flags.output / "config.json", config)
     # What a cluster sends before it kills.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

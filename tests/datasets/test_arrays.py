@@ -139,7 +139,11 @@ class TestArrayBatches:
         [
             (lambda x, y: ((x, y[:5]), 4), ValueError, r"\[10, 5\]"),
             (lambda x, y: (x, 4), TypeError, "must be a tuple"),
-            (lambda x, y: ((x.tolist(), y), 4), TypeError, "Received: tuple of"),
+            (
+                lambda x, y: ((x.tolist(), y), 4),
+                TypeError,
+                "Received: tuple of",
+            ),
             (lambda x, y: ((), 4), ValueError, "same number"),
             (lambda x, y: ((x, y), 0), ValueError, "`batch_size` must be at"),
             (lambda x, y: ((x, y), 2.5), TypeError, "`batch_size` must be an"),

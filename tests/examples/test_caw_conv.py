@@ -1,7 +1,9 @@
 """The example trains, goes on where it was interrupted, keeps its results."""
 
+import csv
 import json
 
+import keras
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -33,6 +35,8 @@ def test_interrupted_run_goes_on_with_the_same_command(
     assert "Epoch 1/3" in capsys.readouterr().out
     assert not (tmp_path / "metrics.json").exists()
 
+    # A process of its own would give the layers the same names.
+    keras.utils.clear_session()
     run_example(*arguments)
     log = capsys.readouterr().out
     # The second epoch had not been backed up.
@@ -42,8 +46,12 @@ def test_interrupted_run_goes_on_with_the_same_command(
     assert 0 <= metrics["selected_epoch"] < 3
     assert len(metrics["layer_accuracy"]) == 4
     assert sum(metrics["contribution"]) == pytest.approx(1, abs=1e-5)
-    assert [row["epoch"] for row in metrics["history"]] == [0, 1, 2]
-    assert len(json.loads((tmp_path / "seconds.json").read_text())) == 3
+    assert len(metrics["history"]["val_accuracy"]) == 3
+    assert metrics["seconds"] == sum(metrics["history"]["seconds"])
+    with open(tmp_path / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert [float(r["loss"]) for r in rows] == metrics["history"]["loss"]
     for name in ("model.keras", "best.keras", "curves.png", "layers.png"):
         assert (tmp_path / name).stat().st_size > 1000
 
@@ -52,3 +60,32 @@ def test_interrupted_run_goes_on_with_the_same_command(
     assert "is finished" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"'epochs': \(3, 4\)"):
         run_example("caw_conv", *FLAGS, "4", "--output", tmp_path)
+
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(SystemExit, match="not its flags"):
+        run_example(*arguments)
+    (tmp_path / "config.json").write_text('{"epochs"')
+    with pytest.raises(SystemExit, match="config.json is damaged"):
+        run_example(*arguments)
+
+
+@pytest.mark.only_on("torch")
+def test_flags_that_do_not_work_do_not_claim_the_folder(tmp_path, run_example):
+    arguments = ["caw_conv", *FLAGS, "1", "--output", tmp_path]
+    with pytest.raises(ValueError, match="validation_split"):
+        run_example(*arguments, "--validation-split", "-1")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "flag, value, message",
+    [
+        ("--seed", "-1", "must be an integer from 0 to"),
+        ("--epochs", "x", "must be a positive integer, received x"),
+        ("--output", __file__, "must be a folder, not a file"),
+    ],
+)
+def test_bad_flags(flag, value, message, tmp_path, run_example, capsys):
+    with pytest.raises(SystemExit):
+        run_example("caw_conv", "--output", tmp_path, flag, value)
+    assert message in capsys.readouterr().err

@@ -71,7 +71,7 @@ class TestShortRuns:
             metrics = json.loads(path.read_text())
             recipe = metrics["config"]["settings"]
             assert recipe["optimizer"] == "adamw"
-            assert len(metrics["history"]) == 1
+            assert len(metrics["history"]["val_accuracy"]) == 1
             assert ("layer_accuracy" in metrics) == (family != "backprop")
             # It takes pixels, which its first layers normalise.
             model = keras.saving.load_model(runs / family / "model.keras")
@@ -86,9 +86,20 @@ class TestShortRuns:
         half = (runs / "backprop" / "metrics.json").read_text()[:200]
         # What a crash leaves is never called metrics.json.
         (runs / "cut" / "metrics.part").write_text(half)
+        for name, text in [
+            ("damaged", half),
+            ("foreign", "[1]"),
+            ("twice", (runs / "backprop" / "metrics.json").read_text()),
+        ]:
+            (runs / name).mkdir()
+            (runs / name / "metrics.json").write_text(text)
         run_example("reproduce", "--report", runs)
+        out = capsys.readouterr().out
+        for name in ("damaged", "foreign"):
+            assert f"no recipe's result: {runs / name}" in out
+        assert f"backprop/metrics.json: {runs / 'twice'}" in out
         table = (runs / "report.md").read_text()
-        assert table.strip() in capsys.readouterr().out
+        assert table.strip() in out
         assert "| deeperforward-tiny_cnn-digits | 0.1 | 1 | 1 |" in table
         assert table.count("tiny_cnn") == 2
         assert (runs / "report.png").stat().st_size > 5000
@@ -105,7 +116,6 @@ class TestShortRuns:
 def test_table_has_mean_and_spread_over_seeds():
     def metrics(accuracy):
         return {
-            "config": {"backend": "jax"},
             "test_accuracy_last_epoch": accuracy,
             "test_accuracy_validation_selected": 0.5,
             "seconds": 120,
@@ -114,7 +124,7 @@ def test_table_has_mean_and_spread_over_seeds():
 
     group = [metrics(a) for a in (0.88, 0.90, 0.89)]
     lines = table(
-        {("caw-resnet17-cifar10", 1.0, 150, "float32"): group}
+        {("caw-resnet17-cifar10", 1.0, 150, "float32", "jax"): group}
     ).splitlines()
     assert lines[2] == (
         "| caw-resnet17-cifar10 | 1 | 150 | 3 | 89.00 ± 1.00 | 50.00 ± 0.00 "
@@ -127,10 +137,11 @@ def test_table_has_mean_and_spread_over_seeds():
     [
         (["caw-lenet-mnist"], "unknown recipe 'caw-lenet-mnist'; the recipes"),
         (["hff-mlp-digits"], "--output is needed"),
-        (["hff-mlp-digits", "--epochs", "0"], "--epochs: must be positive"),
+        ([], "a recipe is needed"),
+        (["hff-mlp-digits", "--epochs", "0"], "--epochs: must be a positive"),
         (
             ["hff-mlp-digits", "--width-multiplier", "-1"],
-            "--width-multiplier: must be positive, received -1",
+            "--width-multiplier: must be a positive number, received -1",
         ),
     ],
 )
