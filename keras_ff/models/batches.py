@@ -4,6 +4,8 @@ import keras
 # it.
 from keras.src.trainers.epoch_iterator import EpochIterator
 
+from keras_ff.datasets.checks import check_integer
+
 
 def batches(x, y=None, batch_size=None, steps=None):
     """Pairs `(x, y)` of NumPy batches of whatever `predict` takes.
@@ -12,6 +14,8 @@ def batches(x, y=None, batch_size=None, steps=None):
         x, batch_size, steps: as in `keras.Model.predict`.
         y: as in `keras.Model.evaluate`.
     """
+    if batch_size is not None:
+        check_integer("batch_size", batch_size, minimum=1)
     iterator = EpochIterator(x, y, batch_size=batch_size, steps_per_epoch=steps)
     for _, _, buffer in iterator:
         for batch in buffer:

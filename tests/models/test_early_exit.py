@@ -348,3 +348,12 @@ def test_no_samples():
         model.predict_early_exit(x, 0.9)
     with pytest.raises(ValueError, match="`x` must hold samples"):
         model.calibrate_early_exit(x, y)
+
+
+@pytest.mark.parametrize(
+    "size, error", [(0, ValueError), (-5, ValueError), ("8", TypeError)]
+)
+def test_batch_size_is_checked(size, error):
+    model = dense_model()
+    with pytest.raises(error, match=f"`batch_size`.*batch_size={size!r}"):
+        model.predict_early_exit(data(4)[0], 0.5, batch_size=size)

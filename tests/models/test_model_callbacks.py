@@ -226,3 +226,53 @@ def test_callbacks_see_the_state_from_after_the_epoch():
     assert [entry[0] for entry in seen] == [1, 2]
     assert_same([np.array(seen[1][1:])], [model.contribution.weights])
     assert seen[0][1:] != (0.5, 0.5) and seen[0][1:] != seen[1][1:]
+
+
+class InterruptBatch(keras.callbacks.Callback):
+    """Interrupts the batch of a number, from 0, before or after it."""
+
+    def __init__(self, event, number):
+        super().__init__()
+        self.number = number
+        setattr(self, event, self.interrupt)
+
+    def interrupt(self, batch, logs=None):
+        if batch == self.number:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("when", ["begin", "end"])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_interrupted_model_keeps_its_weights(method, when, number):
+    model = dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    x, y = data()
+    model.fit(x, y, batch_size=8, verbose=0)
+    before = state(model)
+    event = "train" if method == "fit" else method.replace("evaluate", "test")
+    arguments = [x] if method == "predict" else [x, y]
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, method)(
+            *arguments,
+            batch_size=8,
+            verbose=0,
+            callbacks=[InterruptBatch(f"on_{event}_batch_{when}", number)],
+        )
+    if method != "fit":
+        assert_same(state(model), before)
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+
+
+def test_step_that_fails_keeps_the_weights():
+    model = dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    x, y = data()
+    model.fit(x, y, verbose=0)
+    before = state(model)
+    x = np.zeros((len(x), x.shape[1] + 1), "float32")
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(Exception):  # noqa: B017
+            use(x, y, verbose=0)
+        for weight, value in zip(model.trainable_variables, before):
+            assert np.isfinite(keras.ops.convert_to_numpy(weight)).all()

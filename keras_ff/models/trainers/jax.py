@@ -7,6 +7,32 @@ from keras_ff.models.trainers.local_step import LocalStep
 class LocalTrainer(LocalStep):
     """The local step on JAX: one `value_and_grad` a layer in one function."""
 
+    def fit(self, *args, **kwargs):
+        return self._keep_variables(super().fit, args, kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        return self._keep_variables(super().evaluate, args, kwargs)
+
+    def predict(self, *args, **kwargs):
+        return self._keep_variables(super().predict, args, kwargs)
+
+    def _keep_variables(self, method, args, kwargs):
+        """Keras empties the variables in its loops; errors must not."""
+        variables = self.variables + self.metrics_variables
+        if getattr(self, "optimizer", None) is not None:
+            variables = variables + self.optimizer.variables
+        before = [variable.value for variable in variables]
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            # What the last batch left, if there was one.
+            self.jax_state_sync()
+            self._jax_state = None
+            for variable, value in zip(variables, before):
+                if variable._value is None:
+                    variable.assign(value)
+            raise
+
     def train_step(self, state, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = (
