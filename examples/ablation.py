@@ -3,6 +3,8 @@
     python examples/ablation.py hff --output runs/ablation_hff
     python examples/ablation.py caw --width-multiplier 0.2 --epochs 10 \\
         --output runs/ablation_caw
+    python examples/ablation.py caw --architecture resnet17 --epochs 150 \\
+        --width-multiplier 1 --dataset cifar10 --output runs/resnet17
 
 Every variant is trained alone on the same data, split and seeds. A finished
 run is kept; the same command goes on after an interruption. Writes
@@ -128,7 +130,7 @@ def build_caw(variant, info, flags):
         "freeze_heads": False,
         **caw_study()[variant],
     }
-    model = keras_ff.applications.tiny_cnn(
+    model = getattr(keras_ff.applications, flags.architecture)(
         info.input_shape,
         info.num_classes,
         method=options["method"],
@@ -248,6 +250,12 @@ def parse_arguments():
     add("study", choices=STUDIES)
     add("--dataset", choices=common.DATASETS, default="fashion_mnist")
     add("--data-dir", help="folder of prepared TFDS data")
+    add(
+        "--architecture",
+        choices=("tiny_cnn", "vgg14", "resnet17"),
+        default="tiny_cnn",
+        help="of the study of CAW-Conv",
+    )
     add("--variants", nargs="+", help="default: all")
     add("--seeds", nargs="+", type=common.seed, default=[0, 1, 2])
     add("--epochs", type=common.positive_int, default=6)
@@ -295,10 +303,10 @@ def main():
     flags = parse_arguments()
     flags.output.mkdir(parents=True, exist_ok=True)
     path = flags.output / "ablation.json"
-    settings = {
-        name: getattr(flags, name)
-        for name in ("study", "dataset", "epochs", "width_multiplier")
-    }
+    names = ["study", "dataset", "epochs", "width_multiplier"]
+    if flags.study == "caw":
+        names.append("architecture")
+    settings = {name: getattr(flags, name) for name in names}
     settings["backend"] = keras.backend.backend()
     results = {
         "settings": settings,

@@ -60,6 +60,7 @@ image of the 360 in the test data is 0.28 points, so they decide nothing.
 flags = argparse.Namespace(
     study="caw",
     dataset="digits",
+    architecture="tiny_cnn",
     data_dir=None,
     epochs=int(os.environ.get("GUIDE_EPOCHS", 10)),
     width_multiplier=0.1,

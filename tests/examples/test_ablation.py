@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 import ablation  # noqa: E402
 
 INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
-FLAGS = argparse.Namespace(width_multiplier=0.1)
+FLAGS = argparse.Namespace(width_multiplier=0.1, architecture="tiny_cnn")
 
 
 @pytest.mark.parametrize(
