@@ -337,7 +337,9 @@ def draw(title, output, results):
     matplotlib.use("Agg")
     from keras_ff import visualization
 
-    axes = visualization.learning_curves({title: results["history"]})
+    # A recipe's name is long; it stands above, not beside its only curve.
+    axes = visualization.learning_curves({"": results["history"]})
+    axes.set_title(title)
     axes.figure.savefig(output / "curves.png", dpi=150)
     if "layer_accuracy" in results:
         axes = visualization.layer_accuracy(
