@@ -99,6 +99,7 @@ def caw_study():
                 orthogonality(1e-2, scale="normalized"),
             ]
         ),
+        "temperature 1, not 10": layer(temperature=1.0),
         "mean pooling": layer(pooling=(1.0, 0.0, 0.0)),
         "group normalization": layer(normalization="group"),
         "no label smoothing": {"label_smoothing": 0.0},
