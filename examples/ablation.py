@@ -335,33 +335,44 @@ def main():
 
 
 def accuracies(results, take):
+    """By variant, a dict from seeds to percent."""
     return {
-        variant: [100 * take(run) for run in runs.values()]
+        variant: {seed: 100 * take(run) for seed, run in runs.items()}
         for variant, runs in results["runs"].items()
         if runs
     }
 
 
 def table(results):
+    """Mean and spread; differences are of runs with the same seed."""
     first = accuracies(results, lambda run: run["val_accuracy"][0])
     last = accuracies(results, lambda run: run["test_accuracy"])
+    reference = next(iter(last))
     lines = [
         "Mean and standard deviation over seeds, in percent",
         f"{'variant':26}{'seeds':>5}{'test, last epoch':>20}"
-        f"{'validation, epoch 1':>22}",
+        f"{'more than the first':>21}{'validation, epoch 1':>22}",
     ]
     for variant, values in last.items():
-        start = first[variant]
+        more = [
+            value - last[reference][seed]
+            for seed, value in values.items()
+            if variant != reference and seed in last[reference]
+        ]
         lines.append(
             f"{variant:26}{len(values):5}"
-            f"{_mean_and_spread(values):>20}{_mean_and_spread(start):>22}"
+            f"{_mean_and_spread([*values.values()]):>20}"
+            f"{_mean_and_spread(more, '+'):>21}"
+            f"{_mean_and_spread([*first[variant].values()]):>22}"
         )
     return "\n".join(lines)
 
 
-def _mean_and_spread(values):
+def _mean_and_spread(values, sign=""):
+    if not values:
+        return ""
     spread = f" ± {statistics.stdev(values):.2f}" if values[1:] else ""
-    return f"{statistics.mean(values):.2f}{spread}"
+    return f"{statistics.mean(values):{sign}.2f}{spread}"
 
 
 def save_plot(results, path):
@@ -373,7 +384,8 @@ def save_plot(results, path):
         figsize=(8, 0.35 * len(values) + 1.4), layout="constrained"
     )
     axes = figure.subplots()
-    for row, points in enumerate(values.values()):
+    for row, by_seed in enumerate(values.values()):
+        points = [*by_seed.values()]
         axes.plot(points, [row] * len(points), "o", color="#0072B2", alpha=0.5)
         axes.plot(
             statistics.mean(points), row, "|", color="black", markersize=16

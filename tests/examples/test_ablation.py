@@ -59,3 +59,28 @@ def test_study_resumes_and_reports(tmp_path, run_example, capsys):
     assert " 12.50  " in capsys.readouterr().out
     with pytest.raises(SystemExit, match="of other settings"):
         run_example(*arguments, "--epochs", "2")
+
+
+def test_differences_are_of_the_same_seed():
+    def runs(**accuracies):
+        return {
+            seed[1:]: {"test_accuracy": value, "val_accuracy": [0.5]}
+            for seed, value in accuracies.items()
+        }
+
+    lines = ablation.table(
+        {
+            "runs": {
+                "base": runs(s0=0.7, s1=0.8),
+                "better": runs(s1=0.81, s0=0.73),
+                "begun": runs(s1=0.6),
+            }
+        }
+    ).splitlines()
+    assert lines[2].split() == [
+        "base",
+        "2",
+        *"75.00 ± 7.07 50.00 ± 0.00".split(),
+    ]
+    assert lines[3].split()[5:8] == ["+2.00", "±", "1.41"]
+    assert lines[4].split() == ["begun", "1", "60.00", "-20.00", "50.00"]
