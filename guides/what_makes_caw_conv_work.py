@@ -98,18 +98,26 @@ against their spread. On this network, after these few epochs:
 - **Not the learned assignment.** Frozen, the same network is better: by 1.9
   points on Fashion-MNIST, by 4 to 5 on CIFAR-10, and contiguous groups are no
   better than random ones. It is ahead from the first epoch on.
+- **The learned assignment is slow.** Shares start equal, and are softened by a
+  temperature of 10. Started at 1, it gains 1.2 and 3.2 points, and the frozen
+  one, sharp from the start, gains more. (After 6 epochs of the recipe, a
+  channel gives the class that it serves most only 20 to 50 % of itself.)
 - **Not the orthogonality term**, at the published scale or a larger one, nor
   **clipping**, nor whether the layers' weights come from training or
   validation loss: no measurable difference.
-- **Label smoothing** and the **entropy term** help by 0.2 to 0.4 points, the
-  **pooling** helps on one data set and harms on the other. **Dropout** costs
-  about 1 point, as it may in a training too short to overfit, and the
-  published **instance normalization** 0.4 to 0.7 against DeeperForward's.
+- The **entropy term** brings 0.3 points on both. **Label smoothing** brings
+  0.4 on Fashion-MNIST and nothing that exceeds the spread on CIFAR-10. The
+  **pooling** costs 0.7 points on CIFAR-10 and changes nothing on
+  Fashion-MNIST. **Dropout** costs about 1 point, as it may in a training too
+  short to overfit, and the published **instance normalization** 0.4 to 0.7
+  against DeeperForward's.
 - **Weighing the layers** by their loss is 0.3 points better than a plain sum
   on Fashion-MNIST and equal to it on CIFAR-10; DeeperForward's interval of
   layers does as well or better.
 
-LONGER
+Longer training narrows the gap without closing it: after 12 epochs on
+Fashion-MNIST, two seeds, the learned assignment has 87.1 and 87.5 %, the one
+frozen at random 88.1 and 88.0 %.
 
 So what the published gain needs, after 150 epochs of a network of 17 layers,
 this study cannot say; it can say that it is no property of the assignment
@@ -124,7 +132,7 @@ python examples/ablation.py caw --architecture resnet17 --dataset cifar10 \\
 
 - Change one thing at a time, with several seeds, and compare runs of the same
   seed: the spread between seeds is often larger than the effect.
-- For short trainings, freeze the assignment:
-  `layer.goodness.trainable = False`, with one class a channel as
-  `OneClassAChannel` of `examples/ablation.py` does.
+- In short trainings, start `CAWConv2D` at `temperature=1.0`, or freeze the
+  assignment at one class a channel: `layer.goodness.trainable = False`, with
+  `OneClassAChannel` of `examples/ablation.py` as its initializer.
 """
