@@ -71,6 +71,8 @@ for variant in variants[: 1 if short else 3]:
     print(f"{variant}: {result['test_accuracy']:.1%}")
 
 """
+In our run, on JAX, these were 79.4, 93.9 and 93.6 %.
+
 ## The larger study
 
 TinyCNN at a tenth of its width, 3 epochs, three seeds. The runs are stored
