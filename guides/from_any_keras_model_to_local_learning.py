@@ -44,7 +44,10 @@ def residual_block(x, width, name):
         x = keras.layers.Conv2D(
             width, 3, padding="same", use_bias=False, name=f"{name}_conv{i}"
         )(x)
-        x = keras.layers.BatchNormalization(name=f"{name}_norm{i}")(x)
+        # 21 steps an epoch: the averages must follow faster than by default.
+        x = keras.layers.BatchNormalization(
+            momentum=0.9, name=f"{name}_norm{i}"
+        )(x)
         x = keras.layers.ReLU(name=f"{name}_relu{i}")(x)
     return keras.layers.Add(name=f"{name}_out")([x, shortcut])
 
@@ -117,10 +120,20 @@ for blocks in (4,) if short else (1, 2, 4):
 print(f"end to end: {accuracy_of(end_to_end()):.1%}")
 
 """
-With JAX on a CPU and this seed, one block has 99.7 % of the 360 test images
-right, two have 95.8 %, four 96.1 %, and the network with a plain head 98.1 %.
-One image is 0.28 points, so two and four blocks differ by chance, but the cut
-itself costs: a block serves its own head, not the blocks after it.
+On a CPU and with this seed, these have so many of the 360 test images right
+(one image is 0.28 points):
+
+| | JAX | PyTorch | TensorFlow |
+|---|---|---|---|
+| 1 block | 99.2 % | 99.2 % | 99.4 % |
+| 2 blocks | 99.2 % | 99.2 % | 99.4 % |
+| 4 blocks | 97.5 % | 99.4 % | 98.3 % |
+| end to end, plain head | 99.7 % | 99.7 % | 100 % |
+
+The cut costs little here, and can cost more elsewhere: a block serves its own
+head, not the blocks after it. What matters more is batch normalization: with
+Keras's momentum of 0.99 its averages lag behind the weights in so short a
+training, and four blocks have 71 to 96 %.
 
 ## The networks of `keras.applications`
 

@@ -21,7 +21,7 @@ weighing the layers. The paper credits the assignment. Is it that?
 This guide shows how `examples/ablation.py` answers such a question, runs a
 small study, and reads the results of a larger one. It is for researchers who
 compare methods, and for anyone who wants to know which options of `CAWConv2D`
-deserve attention. It takes about two minutes on a CPU, in a checkout of the
+deserve attention. It takes about a minute on a CPU, in a checkout of the
 project.
 
 ## One change at a time
