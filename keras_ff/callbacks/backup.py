@@ -3,6 +3,7 @@ import os
 import shutil
 
 import keras
+from keras import ops
 
 
 class Backup(keras.callbacks.Callback):
@@ -68,7 +69,12 @@ class Backup(keras.callbacks.Callback):
         return history
 
     def on_epoch_end(self, epoch, logs=None):
-        self._logs.append({k: float(v) for k, v in (logs or {}).items()})
+        row = {
+            # Metrics may be vectors.
+            name: ops.convert_to_numpy(value).tolist()
+            for name, value in (logs or {}).items()
+        }
+        self._logs = [*self._logs[:epoch], row]
         os.makedirs(self.folder, exist_ok=True)
         weights = f"{epoch}.weights.h5"
         self.model.save_weights(os.path.join(self.folder, weights))

@@ -147,3 +147,22 @@ def test_remove(tmp_path):
     backup.remove()
     assert not os.listdir(tmp_path)
     assert Backup(tmp_path / "backup").restore(model) == 0
+
+
+def test_metrics_that_are_vectors(tmp_path):
+    model = make_keras()
+    model.compile(
+        "adam",
+        "categorical_crossentropy",
+        metrics=[keras.metrics.F1Score(average=None)],
+    )
+    backup = Backup(tmp_path)
+    x, y = data(0)
+    y = keras.utils.to_categorical(y, 5)
+    # Trained anew with the same backup, the first logs are gone.
+    for _ in range(2):
+        model.fit(x, y, epochs=1, callbacks=[backup], verbose=0)
+    again = Backup(tmp_path)
+    assert again.restore(model) == 1
+    assert again.history() == backup.history()
+    assert np.shape(again.history()["f1_score"]) == (1, 5)

@@ -269,10 +269,10 @@ def test_step_that_fails_keeps_the_weights():
     model.compile(optimizer=keras.optimizers.SGD(0.1))
     x, y = data()
     model.fit(x, y, verbose=0)
-    before = state(model)
+    before = [numpy(v) for v in model.trainable_variables]
     x = np.zeros((len(x), x.shape[1] + 1), "float32")
     for use in (model.fit, model.evaluate):
-        with pytest.raises(Exception):  # noqa: B017
+        # Keras's error on JAX and PyTorch, the graph's on TensorFlow.
+        with pytest.raises(Exception, match="shape|size"):
             use(x, y, verbose=0)
-        for weight, value in zip(model.trainable_variables, before):
-            assert np.isfinite(keras.ops.convert_to_numpy(weight)).all()
+        assert_same([numpy(v) for v in model.trainable_variables], before)

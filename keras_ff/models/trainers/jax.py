@@ -29,7 +29,8 @@ class LocalTrainer(LocalStep):
             self.jax_state_sync()
             self._jax_state = None
             for variable, value in zip(variables, before):
-                if variable._value is None:
+                # A step that began has used the values up.
+                if variable._value is None and not value.is_deleted():
                     variable.assign(value)
             raise
 
