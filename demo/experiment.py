@@ -133,6 +133,6 @@ def _train_backprop(settings):
 
 def _shares(model):
     return [
-        np.array(keras.ops.convert_to_numpy(layer.goodness.shares()))
+        np.array(keras.ops.convert_to_numpy(layer.head.shares()))
         for layer in model.local_layers
     ]

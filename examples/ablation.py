@@ -145,7 +145,7 @@ def build_caw(variant, info, flags):
     )
     if options["freeze_heads"]:
         for layer in model.local_layers:
-            layer.goodness.trainable = False
+            layer.head.trainable = False
     model.compile(
         optimizer=keras.optimizers.AdamW(weight_decay=5e-4),
         loss=keras_ff.losses.LocalCrossentropy(options["label_smoothing"]),

@@ -106,13 +106,13 @@ it errs elsewhere; the fourth is hardly worth its time.
 
 ## Read the assignment
 
-`layer.goodness.shares()` is the assignment of a layer: one row a channel, one
+`layer.head.shares()` is the assignment of a layer: one row a channel, one
 column a class, rows sum to 1. Sorted by class, a layer whose channels had all
 made up their minds would be a staircase of ones.
 """
 
 layer = model.local_layers[2]
-shares = keras.ops.convert_to_numpy(layer.goodness.shares())
+shares = keras.ops.convert_to_numpy(layer.head.shares())
 figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
 visualization.assignment(
     layer, axes[0], class_names=class_names, vmax=shares.max()

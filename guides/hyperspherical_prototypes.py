@@ -100,7 +100,7 @@ prototypes, small the test images, in the colour and the shape of their class.
 figure, axes = plt.subplots(2, 2, figsize=(13, 9.5), layout="constrained")
 inputs = keras.ops.convert_to_tensor(x_test)
 for (left, right), layer in zip(axes, model.local_layers):
-    head = layer.goodness
+    head = layer.head
     visualization.prototypes(
         layer, head.embed(layer.activate(inputs)), y_test, ax=left
     )

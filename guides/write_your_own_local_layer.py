@@ -136,6 +136,6 @@ os.remove("my_model.keras")
 - Another *way to combine layers*: subclass
   `keras_ff.contributions.Contribution`.
 - A layer with a constructor of its own: subclass
-  `keras_ff.layers.LocalLayer` and set `layers`, `goodness` and
+  `keras_ff.layers.LocalLayer` and set `layers`, `head` and
   `normalization`.
 """

@@ -146,7 +146,7 @@ class LocalLearningMonitor(keras.callbacks.Callback):
                 yield (
                     f"temperature/{layer.name}",
                     keras.ops.convert_to_numpy(
-                        layer.goodness.current_temperature()
+                        layer.head.current_temperature()
                     ),
                 )
                 yield f"entropy/{layer.name}", shares.relative_entropy(values)

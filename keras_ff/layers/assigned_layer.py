@@ -30,23 +30,23 @@ class AssignedLayer:
 
     @property
     def assignment(self):
-        return self.goodness.assignment
+        return self.head.assignment
 
     @assignment.setter
     def assignment(self, value):
-        self.goodness.assignment.assign(value)
+        self.head.assignment.assign(value)
 
     @property
     def log_temperature(self):
-        return self.goodness.log_temperature
+        return self.head.log_temperature
 
     @log_temperature.setter
     def log_temperature(self, value):
-        self.goodness.log_temperature.assign(value)
+        self.head.log_temperature.assign(value)
 
     def get_config(self):
         config = super().get_config()
-        head = self.goodness.get_config()
+        head = self.head.get_config()
         config.update({name: head[name] for name in HEAD_ARGUMENTS})
-        config["num_classes"] = self.goodness.num_classes
+        config["num_classes"] = self.head.num_classes
         return config

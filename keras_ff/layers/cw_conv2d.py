@@ -90,5 +90,5 @@ class CWConv2D(LocalConv2D):
 
     def get_config(self):
         config = super().get_config()
-        config["num_classes"] = self.goodness.num_classes
+        config["num_classes"] = self.head.num_classes
         return config

@@ -135,8 +135,8 @@ class FFDense(LocalDense):
         config = super().get_config()
         del config["normalization"]
         config.update(
-            goodness=self.goodness.reduction,
-            threshold=self.goodness.threshold,
+            goodness=self.head.reduction,
+            threshold=self.head.threshold,
             peer_normalization=self.peer_normalization,
             peer_momentum=self.peer_momentum,
         )

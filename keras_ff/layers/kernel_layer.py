@@ -24,7 +24,7 @@ class KernelLayer(LocalLayer):
             dropout, dtype=self.dtype_policy, name="dropout"
         )
         self.layers = [operation, self.dropout]
-        self.goodness = goodness
+        self.head = goodness
         self._normalization_argument = normalization
         self.normalization = get_normalization(
             normalization,

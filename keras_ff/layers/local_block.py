@@ -69,7 +69,7 @@ class LocalBlock(LocalLayer):
                     f"{type(layer).__name__}"
                 )
         self.layers = layers
-        self.goodness = goodness
+        self.head = goodness
         self._normalization_argument = normalization
         self.normalization = get_normalization(
             normalization,
@@ -82,7 +82,7 @@ class LocalBlock(LocalLayer):
         config["layers"] = [
             keras.saving.serialize_keras_object(layer) for layer in self.layers
         ]
-        config["goodness"] = keras.saving.serialize_keras_object(self.goodness)
+        config["goodness"] = keras.saving.serialize_keras_object(self.head)
         normalization = self._normalization_argument
         if isinstance(normalization, keras.Layer):
             normalization = keras.saving.serialize_keras_object(normalization)

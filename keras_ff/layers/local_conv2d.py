@@ -63,7 +63,7 @@ class LocalConv2D(KernelLayer):
 
     def build(self, input_shape):
         shape = self.conv.compute_output_shape(input_shape)
-        axes = self.goodness.spatial_axes(shape)
+        axes = self.head.spatial_axes(shape)
         one_pixel = all(shape[axis] == 1 for axis in axes)
         if self._normalization_argument == "instance" and one_pixel:
             self.normalization = None

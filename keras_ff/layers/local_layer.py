@@ -13,7 +13,7 @@ class LocalLayer(keras.layers.Layer):
     `super().__init__(**kwargs)`:
 
     - `layers`: list of Keras layers from the input to the activation;
-    - `goodness`: the head, a Keras layer from the activation to class scores
+    - `head`: the goodness head, a Keras layer from the activation to class scores
       of shape `(batch, num_classes)`;
     - `normalization`: a Keras layer from the activation to the features, or
       `None`. Its weights, if any, must not be trainable: no local loss would
@@ -36,7 +36,7 @@ class LocalLayer(keras.layers.Layer):
         def __init__(self, units, num_classes, **kwargs):
             super().__init__(**kwargs)
             self.layers = [keras.layers.Dense(units, activation="relu")]
-            self.goodness = keras_ff.layers.GoodnessProjection(num_classes)
+            self.head = keras_ff.layers.GoodnessProjection(num_classes)
     ```
     """
 
@@ -44,12 +44,25 @@ class LocalLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.normalization = None
 
+    @property
+    def goodness(self):
+        """The former name of `head`, for one release."""
+        return self.head
+
+    @goodness.setter
+    def goodness(self, head):
+        self.head = head
+
+    def __dir__(self):
+        # Keras saves what it finds here, under this name.
+        return [name for name in super().__dir__() if name != "goodness"]
+
     def build(self, input_shape):
         shape = input_shape
         for layer in self.layers:
             _build(layer, shape)
             shape = layer.compute_output_shape(shape)
-        _build(self.goodness, shape)
+        _build(self.head, shape)
         if self.normalization is not None:
             _build(self.normalization, shape)
             if self.normalization.trainable_variables:
@@ -70,7 +83,7 @@ class LocalLayer(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         activation = self.activate(inputs, training)
-        goodness = self.goodness(activation)
+        goodness = self.head(activation)
         # The features leave the layer: no gradient has to be kept for them.
         features = ops.stop_gradient(activation)
         if self.normalization is not None:
@@ -81,7 +94,7 @@ class LocalLayer(keras.layers.Layer):
         shape = input_shape
         for layer in self.layers:
             shape = layer.compute_output_shape(shape)
-        return shape, self.goodness.compute_output_shape(shape)
+        return shape, self.head.compute_output_shape(shape)
 
     def compute_output_spec(self, inputs, training=None):
         features, goodness = self.compute_output_shape(

@@ -32,17 +32,17 @@ class PrototypeLayer:
 
     @property
     def prototypes(self):
-        return self.goodness.prototypes
+        return self.head.prototypes
 
     @prototypes.setter
     def prototypes(self, value):
-        self.goodness.prototypes.assign(value)
+        self.head.prototypes.assign(value)
 
     def get_config(self):
         config = super().get_config()
-        head = self.goodness.get_config()
+        head = self.head.get_config()
         config.update({name: head[name] for name in HEAD_ARGUMENTS})
-        config["num_classes"] = self.goodness.num_classes
+        config["num_classes"] = self.head.num_classes
         config["embedding_size"] = self.embedding_size
         config["embedding_initializer"] = keras.initializers.serialize(
             self.embedding_initializer

@@ -48,9 +48,9 @@ def adapt_prototypes(model, x, y):
 
     def visit(index, layer, args, kwargs):
         nonlocal heads
-        if isinstance(layer.goodness, HypersphericalPrototypes):
+        if isinstance(layer.head, HypersphericalPrototypes):
             heads += 1
-            layer.goodness.adapt(layer.activate(*args), y)
+            layer.head.adapt(layer.activate(*args), y)
         return layer(*args, training=False, **kwargs)[0]
 
     model._graph.run(x, visit, False)

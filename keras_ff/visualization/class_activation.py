@@ -113,4 +113,4 @@ def _activity(model, layer, image):
         )
     before = keras.Model(model.input, layer.input)
     activation = layer.activate(before(image[None], training=False))
-    return keras.ops.convert_to_numpy(layer.goodness.pool(activation))[0]
+    return keras.ops.convert_to_numpy(layer.head.pool(activation))[0]

@@ -59,7 +59,7 @@ def separation(directions):
 
 def has_directions(layer):
     """Whether a local layer has prototypes."""
-    return hasattr(layer.goodness, "unit_prototypes")
+    return hasattr(layer.head, "unit_prototypes")
 
 
 def _of_layer(layer):

@@ -41,7 +41,7 @@ def prototypes(
 
     ```python
     layer = model.local_layers[0]
-    embeddings = layer.goodness.embed(layer.activate(x_test))
+    embeddings = layer.head.embed(layer.activate(x_test))
     keras_ff.visualization.prototypes(layer, embeddings, y_test)
     ```
     """

@@ -60,7 +60,7 @@ def relative_entropy(shares):
 
 def has_shares(layer):
     """Whether a local layer has an assignment of channels to classes."""
-    return hasattr(layer.goodness, "shares")
+    return hasattr(layer.head, "shares")
 
 
 def _of_layer(layer):

@@ -216,7 +216,7 @@ def test_model_and_layer_options():
     assert model.get_layer("weighted_goodness").layer_clipnorm == 2.0
     for layer in model.local_layers:
         assert layer.dropout.rate == 0.35
-        assert layer.goodness.temperature == 3.0
+        assert layer.head.temperature == 3.0
 
 
 def test_input_normalization():

@@ -54,11 +54,11 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         caw, hff = self.model.local_layers
-        rows = numpy(caw.goodness.shares()).astype("float64")
-        temperature = numpy(caw.goodness.current_temperature())
+        rows = numpy(caw.head.shares()).astype("float64")
+        temperature = numpy(caw.head.current_temperature())
         weights = self.model.contribution.weights
         nearest = []
-        unit = numpy(hff.goodness.unit_prototypes())
+        unit = numpy(hff.head.unit_prototypes())
         for k, own in enumerate(unit):
             others = np.delete(unit, k, axis=0).reshape(-1, 4)
             nearest += list(np.degrees(np.arccos((own @ others.T).max(1))))

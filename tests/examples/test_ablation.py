@@ -28,10 +28,10 @@ FLAGS = argparse.Namespace(width_multiplier=0.1, architecture="tiny_cnn")
 def test_variants_build(study, variant):
     model = ablation.STUDIES[study][1](variant, INFO, FLAGS)
     for layer in model.local_layers:
-        head = {id(v) for v in layer.goodness.trainable_variables}
+        head = {id(v) for v in layer.head.trainable_variables}
         if variant.startswith("frozen"):
             assert not head
-            shares = keras.ops.convert_to_numpy(layer.goodness.shares())
+            shares = keras.ops.convert_to_numpy(layer.head.shares())
             assert np.all(np.sort(shares, axis=1)[:, -1] == 1)
         elif variant.startswith("fixed"):
             assert id(layer.prototypes) not in head

@@ -40,7 +40,7 @@ def test_caw_resnet17_has_the_published_settings():
     model = build(recipe, info, width_multiplier=0.1)
     assert len(model.local_layers) == 17
     layer = model.local_layers[0]
-    assert layer.goodness.pooling == (0.97, 0.03, 0.03)
+    assert layer.head.pooling == (0.97, 0.03, 0.03)
     assert layer.dropout.rate == 0.1
     assert model.loss.label_smoothing == 0.1
     assert isinstance(model.contribution, keras_ff.contributions.LossAware)

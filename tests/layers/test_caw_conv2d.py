@@ -25,7 +25,7 @@ def layer_with(log_temperature=-0.5, epoch=0, **kwargs):
     layer.kernel = KERNEL
     layer.assignment = ASSIGNMENT
     layer.log_temperature = log_temperature
-    layer.goodness.epoch.assign(float(epoch))
+    layer.head.epoch.assign(float(epoch))
     return layer
 
 
@@ -150,11 +150,11 @@ def test_local_loss_with_normalised_penalties(epoch):
 )
 def test_temperature(log_temperature, epoch, expected):
     layer = layer_with(log_temperature, epoch)
-    temperature = layer.goodness.current_temperature()
+    temperature = layer.head.current_temperature()
     assert numpy(temperature) == pytest.approx(expected, rel=1e-5)
     e = np.exp(ASSIGNMENT.astype("float64") / expected)
     np.testing.assert_allclose(
-        numpy(layer.goodness.shares()),
+        numpy(layer.head.shares()),
         e / e.sum(1, keepdims=True),
         rtol=2e-4,
         atol=1e-9,
@@ -170,7 +170,7 @@ def test_temperature_arguments():
         temperature_decay=0.5,
         learnable_temperature=False,
     )
-    temperature = layer.goodness.current_temperature()
+    temperature = layer.head.current_temperature()
     assert numpy(temperature) == pytest.approx(2.5 * 0.5**4, rel=1e-6)
     assert len(layer.trainable_variables) == 2
 

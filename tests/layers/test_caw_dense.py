@@ -21,7 +21,7 @@ def layer_with(epoch=0, **kwargs):
     layer.kernel = KERNEL
     layer.assignment = ASSIGNMENT
     layer.log_temperature = 0.3
-    layer.goodness.epoch.assign(float(epoch))
+    layer.head.epoch.assign(float(epoch))
     return layer
 
 

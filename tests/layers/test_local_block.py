@@ -183,7 +183,7 @@ def test_a_subclass_of_local_layer():
         def __init__(self, units, num_classes, **kwargs):
             super().__init__(**kwargs)
             self.layers = [keras.layers.Dense(units, activation="relu")]
-            self.goodness = layers.GoodnessProjection(num_classes)
+            self.head = layers.GoodnessProjection(num_classes)
 
     layer = LocalDense(6, 3)
     features, goodness = layer(X)
@@ -191,7 +191,7 @@ def test_a_subclass_of_local_layer():
     np.testing.assert_allclose(numpy(features), y, atol=2e-6)
     np.testing.assert_allclose(
         numpy(goodness),
-        y @ numpy(layer.goodness.projection.kernel),
+        y @ numpy(layer.head.projection.kernel),
         atol=2e-6,
     )
     x = keras.Variable(X)

@@ -53,7 +53,7 @@ def test_caw_conv2d(strides, padding, epoch):
     layer.build(X.shape)
     layer.kernel, layer.assignment = KERNEL, ASSIGNMENT
     layer.log_temperature = 0.4
-    layer.goodness.epoch.assign(float(epoch))
+    layer.head.epoch.assign(float(epoch))
     rows = ref.targets(LABELS, 3, 0.1)
 
     def reference(kernel=KERNEL, assignment=ASSIGNMENT, log_t=0.4):

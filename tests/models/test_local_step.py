@@ -256,7 +256,7 @@ def test_changing_one_layers_loss_changes_no_other_layers_update(changed):
     model.train_on_batch(x, y)
     usual = [numpy(v) for v in model.trainable_variables]
     copy_state(start, model)
-    model.local_layers[changed].goodness.scale.assign(3.0)
+    model.local_layers[changed].head.scale.assign(3.0)
     model.train_on_batch(x, y)
     for variable, expected in zip(model.trainable_variables, usual):
         if variable.path.startswith(f"local_{changed}/"):
@@ -273,7 +273,7 @@ def test_layer_clipnorm_clips_each_layers_gradient(policy):
     model = dense_model()
     factors = {"local_0": 3.0, "local_1": 0.3}
     for layer in model.local_layers:
-        kernel = layer.goodness.projection.kernel
+        kernel = layer.head.projection.kernel
         kernel.assign(numpy(kernel) * factors[layer.name])
     loss_scale = 2.0**8 if policy == "mixed_float16" else 1.0
     _, gradients = by_hand(model, loss_scale=loss_scale).gradients(x, y)
@@ -314,7 +314,7 @@ def test_layer_clipnorm_clips_each_layers_gradient(policy):
 def test_without_layer_clipnorm_large_gradients_pass_whole():
     model = dense_model()
     assert model.get_layer("weighted_goodness").layer_clipnorm is None
-    kernel = model.local_layers[0].goodness.projection.kernel
+    kernel = model.local_layers[0].head.projection.kernel
     kernel.assign(numpy(kernel) * 1e3)
     x, y = data(8)
     _, gradients = by_hand(model).gradients(x, y)

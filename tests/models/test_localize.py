@@ -99,7 +99,7 @@ def test_goodness_of_ones_own():
         goodness=lambda k: layers.HypersphericalPrototypes(k),
     )
     for layer in model.local_layers:
-        assert isinstance(layer.goodness, layers.HypersphericalPrototypes)
+        assert isinstance(layer.head, layers.HypersphericalPrototypes)
 
 
 def with_top():

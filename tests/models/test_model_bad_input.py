@@ -320,7 +320,7 @@ def test_nan_input_stops_training_untouched(kind):
 
 def test_nan_in_a_later_layer_names_that_layer():
     model = dense_model(3)
-    projection = model.get_layer("local_1").goodness.projection
+    projection = model.get_layer("local_1").head.projection
     projection.kernel.assign(np.full(projection.kernel.shape, np.nan))
     before = state(model)
     with pytest.raises(ValueError, match=r"'local_1' .*first of 1 such layers"):

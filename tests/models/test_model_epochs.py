@@ -134,7 +134,7 @@ def test_epoch_state_reaches_layers_inside_a_local_block():
     )
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     model.fit(*data(8), epochs=3, verbose=0)
-    head = model.get_layer("block").goodness
+    head = model.get_layer("block").head
     assert float(numpy(head.epoch)) == 2
     temperature = numpy(ops.convert_to_tensor(head.current_temperature()))
     assert temperature == pytest.approx(10.0 * 0.25, rel=1e-5)

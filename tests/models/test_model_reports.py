@@ -118,7 +118,7 @@ def test_layer_metrics_in_the_logs():
 
 
 def penalties(model):
-    head = model.get_layer("third").goodness
+    head = model.get_layer("third").head
     shares = head.shares()
     return [
         regularizer(shares, epoch=numpy(head.epoch))

@@ -180,7 +180,7 @@ def test_values_reach_the_model(method):
     contribution = VALUES[method]["contribution"].replace("_", "")
     assert type(model.contribution).__name__.lower() == contribution
     for layer in model.local_layers:
-        head = layer.goodness
+        head = layer.head
         rates = [
             part.rate
             for part in layer._flatten_layers()

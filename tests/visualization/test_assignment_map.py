@@ -58,9 +58,9 @@ def test_takes_an_order_names_and_axes():
 def test_takes_a_layer():
     layer = caw_layer()
     layer.build((None, 8, 8, 1))
-    shares = keras.ops.convert_to_numpy(layer.goodness.shares())
+    shares = keras.ops.convert_to_numpy(layer.head.shares())
     order = visualization.channel_order(layer)
-    for given in (layer, layer.goodness, layer.goodness.shares()):
+    for given in (layer, layer.head, layer.head.shares()):
         drawn = heat_map(visualization.assignment(given))
         np.testing.assert_allclose(drawn, shares[order], rtol=1e-6)
 
@@ -121,7 +121,7 @@ class TestSpecialization:
             ax = visualization.specialization(given)
             assert [t.get_text() for t in ax.get_xticklabels()] == ["second"]
             shares = keras.ops.convert_to_numpy(
-                model.local_layers[1].goodness.shares()
+                model.local_layers[1].head.shares()
             )
             line = ax.get_lines()[0]
             np.testing.assert_allclose(
@@ -182,7 +182,7 @@ class TestClassActivation:
         order = visualization.channel_order(layer)
         heights = [bar.get_height() for bar in ax.patches]
         np.testing.assert_allclose(heights, activity[order], rtol=1e-4)
-        shares = keras.ops.convert_to_numpy(layer.goodness.shares())
+        shares = keras.ops.convert_to_numpy(layer.head.shares())
         predicted = np.argmax(activity @ shares)
         assert ax.texts[0].get_text() == f"predicted by last: {'ab'[predicted]}"
         of_class = shares.argmax(axis=1)[order] == predicted

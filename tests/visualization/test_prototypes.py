@@ -38,7 +38,7 @@ class TestSimilarity:
         built = layer(embedding_size=None)
         built.build((None, 2))
         vectors = keras.ops.convert_to_numpy(built.prototypes)[:, 0]
-        for given in (built, built.goodness, built.prototypes):
+        for given in (built, built.head, built.prototypes):
             drawn = visualization.prototype_similarity(given).images[0]
             np.testing.assert_allclose(
                 drawn.get_array(), unit(vectors) @ unit(vectors).T, atol=1e-5
