@@ -13,8 +13,8 @@ class LocalLayer(keras.layers.Layer):
     `super().__init__(**kwargs)`:
 
     - `layers`: list of Keras layers from the input to the activation;
-    - `head`: the goodness head, a Keras layer from the activation to class scores
-      of shape `(batch, num_classes)`;
+    - `head`: the goodness head, a Keras layer from the activation to class
+      scores of shape `(batch, num_classes)`;
     - `normalization`: a Keras layer from the activation to the features, or
       `None`. Its weights, if any, must not be trainable: no local loss would
       reach them.

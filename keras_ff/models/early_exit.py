@@ -3,7 +3,10 @@ from typing import Any
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 from keras import tree
+
+from keras_ff.models.batches import batches
 
 
 class EarlyExitPrediction(NamedTuple):
@@ -110,6 +113,35 @@ class _Rows(NamedTuple):
 
     def take(self, rows):
         return tree.map_structure(lambda array: array[rows], self)
+
+
+def predict_early_exit(model, x, threshold, batch_size=None, steps=None):
+    """See `ForwardOnlyModel.predict_early_exit`."""
+    check_fraction("threshold", threshold)
+    early_exit = None
+    for x_batch, _ in batches(x, batch_size=batch_size, steps=steps):
+        tensors = tree.map_structure(
+            ops.convert_to_numpy, model._graph.input_tensors(x_batch)
+        )
+        if early_exit is None:
+            early_exit = EarlyExit(
+                model._graph.stages(exits(model)),
+                model.contribution.weights,
+                threshold,
+                len(tree.flatten(tensors)[0]),
+            )
+        early_exit.add(tensors)
+    if early_exit is None:
+        raise ValueError("`x` must hold samples. Received: none")
+    return early_exit.finish()
+
+
+def exits(model):
+    """The numbers of the local layers that contribute, as they run."""
+    order = model._graph.running_order
+    weights = model.contribution.weights
+    # Without any contribution, `predict` computes all layers too.
+    return tuple(i for i in order if weights[i] != 0) or tuple(order)
 
 
 def confidence(goodness):

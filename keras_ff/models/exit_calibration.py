@@ -1,8 +1,15 @@
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
+from keras_ff.models.batches import batches
+from keras_ff.models.early_exit import check_fraction
 from keras_ff.models.early_exit import confidence
+from keras_ff.models.early_exit import exits
+from keras_ff.models.labels import check_labels
+from keras_ff.models.local_statistics import class_numbers
+from keras_ff.models.training_data import are_arrays
 
 
 class ExitCalibration(NamedTuple):
@@ -20,6 +27,30 @@ class ExitCalibration(NamedTuple):
     accuracy: float
     full_accuracy: float
     mean_layers_used: float
+
+
+def calibrate_early_exit(model, x, y, max_accuracy_loss, batch_size, steps):
+    """See `ForwardOnlyModel.calibrate_early_exit`."""
+    check_fraction("max_accuracy_loss", max_accuracy_loss)
+    if y is not None or are_arrays(x):
+        check_labels(y, model.num_classes)
+    used = exits(model)
+    weights = model.contribution.weights[list(used), None]
+    combined, labels = [], []
+    for x_batch, y_batch in batches(x, y, batch_size, steps):
+        check_labels(y_batch, model.num_classes)
+        goodness = model._graph.goodness_model().predict_on_batch(x_batch)
+        combined.append(np.cumsum(weights * goodness[:, list(used)], axis=1))
+        labels.append(ops.convert_to_numpy(class_numbers(y_batch)))
+    if not labels:
+        raise ValueError("`x` must hold samples. Received: none")
+    stages = model._graph.stages(used)
+    return calibrate(
+        np.concatenate(combined),
+        np.concatenate(labels),
+        np.cumsum([stage.num_local_layers for stage in stages]),
+        max_accuracy_loss,
+    )
 
 
 def calibrate(combined, labels, layers_used, max_accuracy_loss):

@@ -4,14 +4,14 @@ import keras
 from keras import ops
 
 from keras_ff.losses.class_rows import class_rows
-from keras_ff.models.weighted_goodness import WeightedGoodness
+from keras_ff.models.readout import Readout
 
 NEGATIVES = ("hard", "uniform")
 INFERENCES = ("goodness", "readout")
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class ForwardForwardReadout(WeightedGoodness):
+class ForwardForwardReadout(Readout):
     """The last layer of a `ForwardForwardModel`.
 
     Besides what every model has, it holds the softmax read-out, the choice of
@@ -21,7 +21,7 @@ class ForwardForwardReadout(WeightedGoodness):
         units: int, the width of the features that the read-out sees.
         negatives: see `ForwardForwardModel`.
         inference: see `ForwardForwardModel`.
-        **kwargs: arguments of `WeightedGoodness`.
+        **kwargs: arguments of `Readout`.
     """
 
     def __init__(self, units, negatives="hard", inference="goodness", **kwargs):

@@ -1,28 +1,28 @@
-import functools
-
 import keras
-import numpy as np
 from keras import ops
 from keras import tree
 
 from keras_ff.datasets import ArrayBatches
-from keras_ff.layers import LocalLayer
 from keras_ff.losses import LocalCrossentropy
-from keras_ff.models.batches import batches
-from keras_ff.models.early_exit import EarlyExit
-from keras_ff.models.early_exit import check_fraction
-from keras_ff.models.exit_calibration import calibrate
+from keras_ff.models.compile_config import check_loss
+from keras_ff.models.compile_config import with_public_names
+from keras_ff.models.connect import connect
+from keras_ff.models.early_exit import predict_early_exit
+from keras_ff.models.exit_calibration import calibrate_early_exit
 from keras_ff.models.export_formats import check_export_format
 from keras_ff.models.graph import LayerGraph
-from keras_ff.models.graph import check_not_trainable
 from keras_ff.models.graph import producer
 from keras_ff.models.labels import check_labels
 from keras_ff.models.local_statistics import LocalStatistics
-from keras_ff.models.local_statistics import class_numbers
+from keras_ff.models.pruned import pruned
+from keras_ff.models.readout import Readout
 from keras_ff.models.trainers import LocalTrainer
+from keras_ff.models.training_data import are_arrays
+from keras_ff.models.training_data import split
+from keras_ff.models.training_data import to_array
 from keras_ff.models.training_state import TrainingState
+from keras_ff.models.training_state import raise_if_unsound
 from keras_ff.models.truncate import truncate
-from keras_ff.models.weighted_goodness import WeightedGoodness
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -106,7 +106,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     """
 
     _options = ("contribution", "layer_clipnorm", "layer_metrics")
-    _readout_class = WeightedGoodness
+    _readout_class = Readout
     _default_loss = LocalCrossentropy
 
     # A signature like `keras.Model`'s keeps stock cloning and loading.
@@ -133,34 +133,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
 
     @classmethod
     def _connect(cls, args, kwargs, options):
-        """The inputs and the combined prediction of a new model."""
-        args = list(args)
-        if len(args) == 1 and "outputs" not in kwargs:
-            inputs, goodness = _chain(args[0])
-        elif "layers" in kwargs:
-            inputs, goodness = _chain(kwargs.pop("layers"))
-        else:
-            inputs = args.pop(0) if args else kwargs.pop("inputs")
-            goodness = args.pop(0) if args else kwargs.pop("outputs")
-            goodness = tree.flatten(goodness)
-        if not goodness:
-            raise ValueError(
-                f"A {cls.__name__} needs at least one local layer. Received: "
-                "none"
-            )
-        if len(goodness) == 1 and isinstance(
-            producer(goodness[0]), WeightedGoodness
-        ):
-            # Loading and cloning give the prediction itself.
-            return inputs, goodness[0]
-        for tensor in goodness:
-            if not isinstance(producer(tensor), LocalLayer):
-                raise ValueError(
-                    f"Every output of a {cls.__name__} must be the goodness "
-                    "(the second output) of a local layer. Received: "
-                    f"{tensor!r}"
-                )
-        return inputs, cls._readout_class(**options)(goodness)
+        return connect(args, kwargs, cls._readout_class, options, cls.__name__)
 
     @property
     def local_layers(self):
@@ -236,14 +209,14 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         self._graph.check_trainable()
         super().compile(
             optimizer=optimizer,
-            loss=_check_loss(loss, self._default_loss),
+            loss=check_loss(loss, self._default_loss),
             metrics=["accuracy"] if metrics is None else metrics,
             **kwargs,
         )
         self._jit_compile_argument = kwargs.get("jit_compile", "auto")
 
     def get_compile_config(self):
-        config = _with_public_names(super().get_compile_config())
+        config = with_public_names(super().get_compile_config())
         if config:
             # Keras saves what "auto" meant here, which may be slow elsewhere:
             # PyTorch compiles for minutes, JAX runs uncompiled.
@@ -281,7 +254,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         uninterrupted one would have seen. Training data with a method
         `set_epoch(epoch)` is told the epoch.
         """
-        if y is not None or _are_arrays(x):
+        if y is not None or are_arrays(x):
             check_labels(y, self.num_classes)
         if isinstance(validation_data, (tuple, list)):
             check_labels(validation_data[1], self.num_classes)
@@ -293,11 +266,11 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
                 ", validation_split=0. Give one of them, or use another "
                 "contribution (LossAware(source='training'), Uniform())."
             )
-        if shuffle and steps_per_epoch is None and _are_arrays((x, y)):
+        if shuffle and steps_per_epoch is None and are_arrays((x, y)):
             arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
-            arrays = tree.map_structure(_to_array, arrays)
+            arrays = tree.map_structure(to_array, arrays)
             if 0 < validation_split < 1 and validation_data is None:
-                arrays, validation_data = _split(arrays, validation_split)
+                arrays, validation_data = split(arrays, validation_split)
             # A resumed model knows its seed only when training has begun.
             x = ArrayBatches(arrays, batch_size or 32, self._shuffle_seed)
             validation_batch_size = validation_batch_size or batch_size
@@ -311,7 +284,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
-            callbacks=_prepend(TrainingState(x), callbacks, self),
+            callbacks=TrainingState(x).first_of(callbacks, self),
             validation_split=validation_split,
             validation_data=validation_data,
             shuffle=shuffle and y is not None,
@@ -326,7 +299,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         if "_use_cached_eval_dataset" not in kwargs:
-            if y is not None or _are_arrays(x):
+            if y is not None or are_arrays(x):
                 check_labels(y, self.num_classes)
         results = super().evaluate(x, y, *args, **kwargs)
         self._statistics.check_labels()
@@ -335,7 +308,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def train_on_batch(self, x, y=None, *args, **kwargs):
         check_labels(y, self.num_classes)
         results = super().train_on_batch(x, y, *args, **kwargs)
-        self._raise_if_unsound()
+        raise_if_unsound(self)
         return results
 
     def test_on_batch(self, x, y=None, *args, **kwargs):
@@ -367,10 +340,10 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         Layers whose contribution is zero, and on which no other layer
         depends, are not computed.
         """
-        return self._pruned(super().predict)(*args, **kwargs)
+        return pruned(self, super().predict)(*args, **kwargs)
 
     def predict_on_batch(self, x):
-        return self._pruned(super().predict_on_batch)(x)
+        return pruned(self, super().predict_on_batch)(x)
 
     def predict_early_exit(self, x, threshold, batch_size=None, steps=None):
         """Predicts, and computes no more layers than each sample needs.
@@ -420,22 +393,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
 
         - [Aminifar et al., 2024](https://arxiv.org/abs/2404.05241)
         """
-        check_fraction("threshold", threshold)
-        weights, exits = self._exits()
-        early_exit = None
-        for x_batch, _ in batches(x, batch_size=batch_size, steps=steps):
-            tensors = tree.map_structure(
-                ops.convert_to_numpy, self._graph.input_tensors(x_batch)
-            )
-            if early_exit is None:
-                size = len(tree.flatten(tensors)[0])
-                early_exit = EarlyExit(
-                    self._graph.stages(exits), weights, threshold, size
-                )
-            early_exit.add(tensors)
-        if early_exit is None:
-            raise ValueError("`x` must hold samples. Received: none")
-        return early_exit.finish()
+        return predict_early_exit(self, x, threshold, batch_size, steps)
 
     def calibrate_early_exit(
         self, x, y=None, max_accuracy_loss=0.005, batch_size=None, steps=None
@@ -467,26 +425,8 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         print(found.threshold, found.accuracy, found.mean_layers_used)
         ```
         """
-        check_fraction("max_accuracy_loss", max_accuracy_loss)
-        if y is not None or _are_arrays(x):
-            check_labels(y, self.num_classes)
-        weights, exits = self._exits()
-        exits = list(exits)
-        combined, labels = [], []
-        for x_batch, y_batch in batches(x, y, batch_size, steps):
-            check_labels(y_batch, self.num_classes)
-            goodness = self._graph.goodness_model().predict_on_batch(x_batch)
-            weighted = weights[exits, None] * goodness[:, exits]
-            combined.append(np.cumsum(weighted, axis=1))
-            labels.append(ops.convert_to_numpy(class_numbers(y_batch)))
-        if not labels:
-            raise ValueError("`x` must hold samples. Received: none")
-        stages = self._graph.stages(tuple(exits))
-        return calibrate(
-            np.concatenate(combined),
-            np.concatenate(labels),
-            np.cumsum([stage.num_local_layers for stage in stages]),
-            max_accuracy_loss,
+        return calibrate_early_exit(
+            self, x, y, max_accuracy_loss, batch_size, steps
         )
 
     def truncate(self, k=None):
@@ -556,67 +496,12 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
                     self.input,
                 )
             ]
-        return self._pruned(super().export)(
+        return pruned(self, super().export)(
             filepath, format, verbose, input_signature, **kwargs
         )
 
-    def _exits(self):
-        """The contribution and the layers that have one, as they run."""
-        weights = self.contribution.weights
-        order = self._graph.running_order
-        exits = [i for i in order if weights[i] != 0]
-        # Without any contribution, `predict` computes all layers too.
-        return weights, tuple(exits or order)
-
-    def _pruned(self, method):
-        """Makes a method compute only the layers that contribute."""
-
-        @functools.wraps(method)
-        def wrapped(*args, **kwargs):
-            weights = self.contribution.weights
-            needed = tuple(i for i, w in enumerate(weights) if w != 0) or None
-            if needed != self._predict_needed:
-                # The set of layers is fixed when the function is traced.
-                self.predict_function = None
-                self._predict_needed = needed
-            self._needed = needed
-            try:
-                return method(*args, **kwargs)
-            finally:
-                self._needed = None
-
-        return wrapped
-
     def _shuffle_seed(self):
         return int(ops.convert_to_numpy(self._readout.shuffle_seed))
-
-    def _start_epoch(self):
-        self._seed_epoch([self._shuffle_seed(), self.epoch])
-        for local_layer in self.local_layers:
-            for layer in local_layer._flatten_layers():
-                epoch = getattr(layer, "epoch", None)
-                if isinstance(epoch, keras.Variable):
-                    epoch.assign(self.epoch)
-
-    def _update_contribution(self, source):
-        if self.contribution.source == source:
-            weights = self.contribution.update(self._statistics)
-            if not np.all(np.isfinite(weights)):
-                raise ValueError(
-                    f"{type(self.contribution).__name__} gave weights that "
-                    f"are not finite: {weights}. Look for NaN in the "
-                    f"{source} data; the weights in force are unchanged."
-                )
-            self._readout.contribution_weights.assign(weights)
-
-    def _raise_if_unsound(self):
-        try:
-            self._statistics.check_labels()
-            self._statistics.check_losses()
-        except ValueError:
-            # The next batch is judged by itself.
-            self._statistics.reset_state()
-            raise
 
     def _seed_states(self):
         weights = {id(v) for v in self.weights}
@@ -632,110 +517,3 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         for i, state in enumerate(self._seed_states()):
             if f"seed_state_{i}" in store:
                 state.assign(store[f"seed_state_{i}"])
-
-
-def _chain(layers):
-    """Connects a list of layers; returns its input and all goodness."""
-    if not isinstance(layers, (list, tuple)) or not layers:
-        raise TypeError(
-            "`layers` must be a list that starts with keras.Input(shape). "
-            f"Received: {layers!r}"
-        )
-    first, *layers = layers
-    if isinstance(first, keras.layers.InputLayer):
-        first = first.output
-    if not isinstance(first, keras.KerasTensor):
-        raise ValueError(
-            "The first element of `layers` must be keras.Input(shape). "
-            f"Received: {first!r}"
-        )
-    features, goodness = first, []
-    for layer in layers:
-        if isinstance(layer, LocalLayer):
-            features, scores = layer(features)
-            goodness.append(scores)
-        elif isinstance(layer, keras.Layer):
-            features = layer(features)
-            check_not_trainable(layer)
-        else:
-            raise TypeError(
-                "`layers` must hold Keras layers after keras.Input. "
-                f"Received: {layer!r} of type {type(layer).__name__}"
-            )
-    if goodness and not isinstance(layer, LocalLayer):
-        raise ValueError(
-            "The last of `layers` must be a local layer: nothing uses what "
-            f"comes after it. Received: {layer}"
-        )
-    return first, goodness
-
-
-def _check_loss(loss, default):
-    if loss is None:
-        return default()
-    if not isinstance(loss, keras.losses.Loss):
-        raise TypeError(
-            "`loss` must be a keras.losses.Loss on logits, or None for "
-            f"keras_ff.losses.{default.__name__}(). Received: "
-            f"loss={loss!r}. For instance "
-            "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-        )
-    if loss.get_config().get("from_logits") is False:
-        raise ValueError(
-            "Goodness is used as logits: give the loss from_logits=True. "
-            f"Received: {type(loss).__name__}(from_logits=False)"
-        )
-    return loss
-
-
-def _with_public_names(config):
-    """Names optimizers as every backend knows them.
-
-    On PyTorch, Keras writes the module of its PyTorch optimizers, which no
-    other backend can train with.
-    """
-    if isinstance(config, dict):
-        config = {k: _with_public_names(v) for k, v in config.items()}
-        if str(config.get("module")).startswith(
-            "keras.src.backend.torch.optimizers"
-        ):
-            config["module"] = "keras.optimizers"
-            config["registered_name"] = None
-        return config
-    if isinstance(config, (list, tuple)):
-        return type(config)(_with_public_names(v) for v in config)
-    return config
-
-
-def _are_arrays(data):
-    leaves = tree.flatten(data)
-    return all(hasattr(a, "__array__") and hasattr(a, "shape") for a in leaves)
-
-
-def _to_array(array):
-    """Tensors stay on their device, all else (pandas) becomes NumPy."""
-    return array if ops.is_tensor(array) else array.__array__()
-
-
-def _split(arrays, fraction):
-    """Splits off the last samples for validation, as Keras does."""
-    size = len(tree.flatten(arrays)[0])
-    start = int(size * (1 - fraction))
-    if not 0 < start < size:
-        raise ValueError(
-            f"{size} samples are too few for validation_split={fraction}"
-        )
-    return (
-        tree.map_structure(lambda a: a[:start], arrays),
-        tree.map_structure(lambda a: a[start:], arrays),
-    )
-
-
-def _prepend(callback, callbacks, model):
-    """A callback list in which `callback` runs first."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callback.set_model(model)
-        callback.set_params(callbacks.params)
-        callbacks.callbacks.insert(0, callback)
-        return callbacks
-    return [callback, *tree.flatten(callbacks or [])]

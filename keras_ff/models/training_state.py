@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 
 
 class TrainingState(keras.callbacks.Callback):
@@ -20,8 +21,17 @@ class TrainingState(keras.callbacks.Callback):
         self._training_done = True
         self._batches = 0
 
+    def first_of(self, callbacks, model):
+        """Callbacks, as `fit` takes them, of which this one runs first."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            self.set_model(model)
+            self.set_params(callbacks.params)
+            callbacks.callbacks.insert(0, self)
+            return callbacks
+        return [self, *keras.tree.flatten(callbacks or [])]
+
     def on_epoch_begin(self, epoch, logs=None):
-        self.model._start_epoch()
+        _start_epoch(self.model)
         if hasattr(self._data, "set_epoch"):
             self._data.set_epoch(self.model.epoch)
         self._training_done = False
@@ -40,7 +50,7 @@ class TrainingState(keras.callbacks.Callback):
         self._finish_training()
 
     def on_test_end(self, logs=None):
-        self.model._update_contribution("validation")
+        _update_contribution(self.model, "validation")
 
     def on_epoch_end(self, epoch, logs=None):
         self._finish_training()
@@ -50,10 +60,44 @@ class TrainingState(keras.callbacks.Callback):
         # Validation follows the training batches of an epoch, if there is any.
         if not self._training_done:
             self._training_done = True
-            self.model._raise_if_unsound()
-            self.model._update_contribution("training")
+            raise_if_unsound(self.model)
+            _update_contribution(self.model, "training")
 
 
 def _is_finite(value):
     value = float(value)
     return abs(value) < float("inf")
+
+
+def raise_if_unsound(model):
+    """Raises if a batch since the last reset could not be trained on."""
+    try:
+        model._statistics.check_labels()
+        model._statistics.check_losses()
+    except ValueError:
+        # The next batch is judged by itself.
+        model._statistics.reset_state()
+        raise
+
+
+def _start_epoch(model):
+    model._seed_epoch([model._shuffle_seed(), model.epoch])
+    for local_layer in model.local_layers:
+        for layer in local_layer._flatten_layers():
+            epoch = getattr(layer, "epoch", None)
+            if isinstance(epoch, keras.Variable):
+                epoch.assign(model.epoch)
+
+
+def _update_contribution(model, source):
+    contribution = model.contribution
+    if contribution.source != source:
+        return
+    weights = contribution.update(model._statistics)
+    if not np.all(np.isfinite(weights)):
+        raise ValueError(
+            f"{type(contribution).__name__} gave weights that are not finite: "
+            f"{weights}. Look for NaN in the {source} data; the weights in "
+            "force are unchanged."
+        )
+    model._readout.contribution_weights.assign(weights)

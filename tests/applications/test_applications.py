@@ -213,7 +213,7 @@ def test_model_and_layer_options():
     )
     assert model.name == "small"
     assert isinstance(model.contribution, LossAware)
-    assert model.get_layer("weighted_goodness").layer_clipnorm == 2.0
+    assert model.get_layer("readout").layer_clipnorm == 2.0
     for layer in model.local_layers:
         assert layer.dropout.rate == 0.35
         assert layer.head.temperature == 3.0

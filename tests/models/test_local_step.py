@@ -313,7 +313,7 @@ def test_layer_clipnorm_clips_each_layers_gradient(policy):
 
 def test_without_layer_clipnorm_large_gradients_pass_whole():
     model = dense_model()
-    assert model.get_layer("weighted_goodness").layer_clipnorm is None
+    assert model.get_layer("readout").layer_clipnorm is None
     kernel = model.local_layers[0].head.projection.kernel
     kernel.assign(numpy(kernel) * 1e3)
     x, y = data(8)

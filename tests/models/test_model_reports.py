@@ -153,7 +153,7 @@ def test_model_option_names_are_those_of_the_constructor():
     model = rich_model(
         contribution=LossAware(), layer_clipnorm=0.5, layer_metrics=True
     )
-    config = model.get_layer("weighted_goodness").get_config()
+    config = model.get_layer("readout").get_config()
     assert config["layer_clipnorm"] == 0.5
     assert config["layer_metrics"] is True
     assert config["contribution"]["class_name"] == "LossAware"

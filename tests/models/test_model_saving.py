@@ -92,7 +92,7 @@ def test_loaded_model_is_the_same_and_trains_on_identically(kind, tmp_path):
     assert [layer.name for layer in loaded.local_layers] == [
         layer.name for layer in model.local_layers
     ]
-    readout = loaded.get_layer("weighted_goodness")
+    readout = loaded.get_layer("readout")
     assert readout.layer_clipnorm == 0.5
     assert readout.layer_metrics
     assert loaded.loss.label_smoothing == pytest.approx(0.1)
@@ -158,7 +158,7 @@ def test_weights_file(tmp_path):
 
 
 def options_of(model):
-    readout = model.get_layer("weighted_goodness")
+    readout = model.get_layer("readout")
     return (
         type(model.contribution),
         model.contribution.get_config(),

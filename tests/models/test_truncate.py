@@ -48,7 +48,7 @@ def test_first_layers_with_weights_and_options_of_their_own():
     assert type(small) is ForwardOnlyModel and names(small) == names(model)[:2]
     assert isinstance(small.contribution, LossAware)
     assert not small.compiled and small.epoch == 4
-    readout = small.get_layer("weighted_goodness")
+    readout = small.get_layer("readout")
     assert readout.layer_clipnorm == 0.5 and readout.layer_metrics
 
     # w = softmax(-L) over fewer layers: the same, divided by their sum.
@@ -150,7 +150,7 @@ def test_name_that_is_no_local_layer():
             layers.CAWDense(6, CLASSES, name="first"),
         ]
     )
-    for name in ("rescaling", "weighted_goodness", "nothing"):
+    for name in ("rescaling", "readout", "nothing"):
         match = f"Received: k='{name}'. Local layers: .'first'"
         with pytest.raises(ValueError, match=match):
             model.truncate(name)

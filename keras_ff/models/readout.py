@@ -8,7 +8,7 @@ from keras_ff.contributions import Uniform
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class WeightedGoodness(keras.layers.Layer):
+class Readout(keras.layers.Layer):
     """The last layer of a `ForwardOnlyModel`: the weighted sum of goodness.
 
     It also holds the state and the options that belong to the whole model,
@@ -34,7 +34,7 @@ class WeightedGoodness(keras.layers.Layer):
         contribution=None,
         layer_clipnorm=None,
         layer_metrics=False,
-        name="weighted_goodness",
+        name="readout",
         **kwargs,
     ):
         kwargs["dtype"] = "float32"

@@ -1,0 +1,81 @@
+import keras
+from keras import tree
+
+from keras_ff.layers import LocalLayer
+from keras_ff.models.graph import check_not_trainable
+from keras_ff.models.graph import producer
+
+
+def connect(args, kwargs, readout_class, options, kind):
+    """The inputs and the combined prediction of a new model.
+
+    Args:
+        args: list of positional arguments of the model: layers, or inputs and
+            outputs.
+        kwargs: dict of its keyword arguments; those used are taken out.
+        readout_class: the layer that combines goodness.
+        options: dict of its arguments.
+        kind: string, the kind of model, for messages.
+
+    Returns:
+        Symbolic inputs, and the symbolic combined prediction.
+    """
+    args = list(args)
+    if len(args) == 1 and "outputs" not in kwargs:
+        inputs, goodness = _chain(args[0])
+    elif "layers" in kwargs:
+        inputs, goodness = _chain(kwargs.pop("layers"))
+    else:
+        inputs = args.pop(0) if args else kwargs.pop("inputs")
+        goodness = args.pop(0) if args else kwargs.pop("outputs")
+        goodness = tree.flatten(goodness)
+    if not goodness:
+        raise ValueError(
+            f"A {kind} needs at least one local layer. Received: none"
+        )
+    if len(goodness) == 1 and isinstance(producer(goodness[0]), readout_class):
+        # Loading and cloning give the prediction itself.
+        return inputs, goodness[0]
+    for tensor in goodness:
+        if not isinstance(producer(tensor), LocalLayer):
+            raise ValueError(
+                f"Every output of a {kind} must be the goodness (the second "
+                f"output) of a local layer. Received: {tensor!r}"
+            )
+    return inputs, readout_class(**options)(goodness)
+
+
+def _chain(layers):
+    """Connects a list of layers; returns its input and all goodness."""
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise TypeError(
+            "`layers` must be a list that starts with keras.Input(shape). "
+            f"Received: {layers!r}"
+        )
+    first, *layers = layers
+    if isinstance(first, keras.layers.InputLayer):
+        first = first.output
+    if not isinstance(first, keras.KerasTensor):
+        raise ValueError(
+            "The first element of `layers` must be keras.Input(shape). "
+            f"Received: {first!r}"
+        )
+    features, goodness = first, []
+    for layer in layers:
+        if isinstance(layer, LocalLayer):
+            features, scores = layer(features)
+            goodness.append(scores)
+        elif isinstance(layer, keras.Layer):
+            features = layer(features)
+            check_not_trainable(layer)
+        else:
+            raise TypeError(
+                "`layers` must hold Keras layers after keras.Input. "
+                f"Received: {layer!r} of type {type(layer).__name__}"
+            )
+    if goodness and not isinstance(layer, LocalLayer):
+        raise ValueError(
+            "The last of `layers` must be a local layer: nothing uses what "
+            f"comes after it. Received: {layer}"
+        )
+    return first, goodness
