@@ -1,9 +1,6 @@
 import keras
 
-# What `predict` reads its data with is private to Keras; only this file uses
-# it.
-from keras.src.trainers.epoch_iterator import EpochIterator
-
+from keras_ff import keras_private
 from keras_ff.datasets.checks import check_integer
 
 
@@ -16,7 +13,5 @@ def batches(x, y=None, batch_size=None, steps=None):
     """
     if batch_size is not None:
         check_integer("batch_size", batch_size, minimum=1)
-    iterator = EpochIterator(x, y, batch_size=batch_size, steps_per_epoch=steps)
-    for _, _, buffer in iterator:
-        for batch in buffer:
-            yield keras.utils.unpack_x_y_sample_weight(batch)[:2]
+    for batch in keras_private.epoch_batches(x, y, batch_size, steps):
+        yield keras.utils.unpack_x_y_sample_weight(batch)[:2]

@@ -1,5 +1,7 @@
 import keras
 
+from keras_ff import keras_private
+
 
 def check_loss(loss, default):
     if loss is None:
@@ -27,9 +29,7 @@ def with_public_names(config):
     """
     if isinstance(config, dict):
         config = {k: with_public_names(v) for k, v in config.items()}
-        if str(config.get("module")).startswith(
-            "keras.src.backend.torch.optimizers"
-        ):
+        if keras_private.is_torch_optimizer(config.get("module")):
             config["module"] = "keras.optimizers"
             config["registered_name"] = None
         return config

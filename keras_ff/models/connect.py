@@ -1,9 +1,9 @@
 import keras
 from keras import tree
 
+from keras_ff.keras_private import producer
 from keras_ff.layers import LocalLayer
 from keras_ff.models.graph import check_not_trainable
-from keras_ff.models.graph import producer
 
 
 def connect(args, kwargs, readout_class, options, kind):

@@ -1,6 +1,8 @@
 import keras
 from keras import tree
 
+from keras_ff import keras_private
+
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class DeepSupervisionModel(keras.Model):
@@ -65,7 +67,9 @@ class DeepSupervisionModel(keras.Model):
             # Keras gives one output without a list.
             for goodness in tree.flatten(y_pred)
         ]
-        penalties = [self._aggregate_additional_loss(p) for p in self.losses]
+        penalties = [
+            keras_private.additional_loss(self, p) for p in self.losses
+        ]
         return sum(losses) + sum(penalties)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_ff.contributions import SkipFirst
+from keras_ff.keras_private import producer
 from keras_ff.layers import FFDense
 from keras_ff.layers import LabelOverlay
 from keras_ff.layers.normalization import RMSFeatures
@@ -10,7 +11,6 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.forward_forward_readout import ForwardForwardReadout
 from keras_ff.models.forward_forward_readout import check_inference
 from keras_ff.models.forward_only_model import ForwardOnlyModel
-from keras_ff.models.graph import producer
 from keras_ff.models.local_statistics import class_numbers
 
 

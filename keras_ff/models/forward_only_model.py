@@ -2,7 +2,9 @@ import keras
 from keras import ops
 from keras import tree
 
+from keras_ff import keras_private
 from keras_ff.datasets import ArrayBatches
+from keras_ff.keras_private import producer
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.compile_config import check_loss
 from keras_ff.models.compile_config import with_public_names
@@ -11,7 +13,6 @@ from keras_ff.models.early_exit import predict_early_exit
 from keras_ff.models.exit_calibration import calibrate_early_exit
 from keras_ff.models.export_formats import check_export_format
 from keras_ff.models.graph import LayerGraph
-from keras_ff.models.graph import producer
 from keras_ff.models.labels import check_labels
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.pruned import pruned
@@ -276,8 +277,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             validation_batch_size = validation_batch_size or batch_size
             y, sample_weight, batch_size = None, None, None
             validation_split, shuffle = 0.0, False
-        # Keras would go on from the epoch that an earlier fit resumed at.
-        self._initial_epoch = None
+        keras_private.forget_initial_epoch(self)
         return super().fit(
             x=x,
             y=y,
@@ -298,7 +298,7 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
         )
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        if "_use_cached_eval_dataset" not in kwargs:
+        if not keras_private.is_within_fit(kwargs):
             if y is not None or are_arrays(x):
                 check_labels(y, self.num_classes)
         results = super().evaluate(x, y, *args, **kwargs)

@@ -4,6 +4,7 @@ import inspect
 import keras
 from keras import tree
 
+from keras_ff import keras_private
 from keras_ff.layers import LocalLayer
 from keras_ff.models.stage import Stage
 
@@ -12,8 +13,7 @@ class LayerGraph:
     """The order in which a functional model's layers run.
 
     One walk serves training, evaluation, pruned prediction and early exit. It
-    keeps a tensor only until its last use. The nodes of the functional graph
-    are private to Keras; only this file reads them.
+    keeps a tensor only until its last use.
 
     Args:
         model: a functional model whose last layer combines the goodness of
@@ -32,8 +32,7 @@ class LayerGraph:
         self._model = model
         self._nodes = [
             node
-            for depth in sorted(model._nodes_by_depth, reverse=True)
-            for node in model._nodes_by_depth[depth]
+            for node in keras_private.nodes(model)
             if not node.is_input and node.operation is not readout
         ]
         self.goodness_tensors = _readout_node(model, readout).input_tensors
@@ -114,12 +113,12 @@ class LayerGraph:
 
     def input_tensors(self, inputs):
         """What the model is called with, as a dict by the keys of tensors."""
-        values = self._model._standardize_inputs(inputs)
+        values = keras_private.standardized_inputs(self._model, inputs)
         return {id(x): value for x, value in zip(self._model.inputs, values)}
 
     def _walk(self, nodes, last_use, tensors, visit, training, arguments=None):
         for node, finished in zip(nodes, last_use):
-            args, kwargs = node.arguments.fill_in(tensors)
+            args, kwargs = keras_private.call_arguments(node, tensors)
             layer = node.operation
             if isinstance(layer, LocalLayer):
                 index = self._index[id(node.outputs[1])]
@@ -222,10 +221,7 @@ def _last_use(nodes):
 
 def _readout_node(model, readout):
     (node,) = [
-        node
-        for nodes in model._nodes_by_depth.values()
-        for node in nodes
-        if node.operation is readout
+        node for node in keras_private.nodes(model) if node.operation is readout
     ]
     return node
 
@@ -236,7 +232,7 @@ def check_not_trainable(layer):
         return
     nested = [
         part.name
-        for part in layer._flatten_layers(include_self=False)
+        for part in keras_private.all_layers(layer, include_self=False)
         if isinstance(part, LocalLayer)
     ]
     if nested:
@@ -256,12 +252,6 @@ def check_not_trainable(layer):
         )
 
 
-def producer(tensor):
-    """The layer that a symbolic tensor comes from."""
-    history = getattr(tensor, "_keras_history", None)
-    return history.operation if history else None
-
-
 def cut_points(model):
     """Where a functional model can be cut: one tensor alone crosses.
 
@@ -275,17 +265,13 @@ def cut_points(model):
     Raises:
         TypeError: if the model is not a functional Keras model.
     """
-    if not hasattr(model, "_nodes_by_depth"):
+    if not keras_private.is_functional(model):
         raise TypeError(
             "`model` must be a functional or a built sequential Keras model. "
             "Received: "
             f"{model!r} of type {type(model).__name__}"
         )
-    nodes = [
-        node
-        for depth in sorted(model._nodes_by_depth, reverse=True)
-        for node in model._nodes_by_depth[depth]
-    ]
+    nodes = keras_private.nodes(model)
     uses = {}
     for node in nodes:
         for symbol in {id(x): x for x in node.input_tensors}.values():

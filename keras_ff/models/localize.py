@@ -3,11 +3,11 @@ import numbers
 
 import keras
 
+from keras_ff.keras_private import producer
 from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
 from keras_ff.models.forward_only_model import ForwardOnlyModel
 from keras_ff.models.graph import cut_points
-from keras_ff.models.graph import producer
 
 
 def localize(model, num_classes, cut=4, goodness=None, **options):

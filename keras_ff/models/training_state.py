@@ -1,6 +1,8 @@
 import keras
 import numpy as np
 
+from keras_ff import keras_private
+
 
 class TrainingState(keras.callbacks.Callback):
     """Keeps a `ForwardOnlyModel`'s own state in step with `fit`.
@@ -83,7 +85,7 @@ def raise_if_unsound(model):
 def _start_epoch(model):
     model._seed_epoch([model._shuffle_seed(), model.epoch])
     for local_layer in model.local_layers:
-        for layer in local_layer._flatten_layers():
+        for layer in keras_private.all_layers(local_layer):
             epoch = getattr(layer, "epoch", None)
             if isinstance(epoch, keras.Variable):
                 epoch.assign(model.epoch)

@@ -1,6 +1,7 @@
 import jax
 import keras
 
+from keras_ff import keras_private
 from keras_ff.models.trainers.local_step import LocalStep
 
 
@@ -26,11 +27,10 @@ class LocalTrainer(LocalStep):
             return method(*args, **kwargs)
         except BaseException:
             # What the last batch left, if there was one.
-            self.jax_state_sync()
-            self._jax_state = None
+            keras_private.end_jax_training(self)
             for variable, value in zip(variables, before):
                 # A step that began has used the values up.
-                if variable._value is None and not value.is_deleted():
+                if keras_private.is_empty(variable) and not value.is_deleted():
                     variable.assign(value)
             raise
 

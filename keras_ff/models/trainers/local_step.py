@@ -4,6 +4,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_ff import keras_private
 from keras_ff.models.labels import check_label_shape
 
 
@@ -67,7 +68,9 @@ class LocalStep:
                 loss = self.loss(y, goodness, sample_weight=sample_weight)
                 penalty = ops.zeros(())
                 for term in layer.losses:
-                    penalty = penalty + self._aggregate_additional_loss(term)
+                    penalty = penalty + keras_private.additional_loss(
+                        self, term
+                    )
                 return loss + penalty, (features, goodness, loss, penalty)
 
             if differentiate is None or not layer.trainable_variables:
@@ -153,7 +156,8 @@ class LocalStep:
 
     def _log_batch(self, batch):
         """Updates all metrics with a batch and returns the logs."""
-        self._loss_tracker.update_state(
+        keras_private.log_loss(
+            self,
             sum(batch.losses) + sum(batch.penalties),
             sample_weight=ops.shape(batch.goodness[0])[0],
         )

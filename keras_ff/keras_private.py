@@ -1,0 +1,102 @@
+"""What this package needs of Keras that Keras does not promise to keep.
+
+Each name is used here only, so that another Keras is one file's matter;
+`tests/test_keras_private.py` names them. `pyproject.toml` bounds the versions.
+"""
+
+from keras.src.trainers.epoch_iterator import EpochIterator
+
+
+def is_functional(model):
+    """Whether a model is a graph: functional, or a built sequential one."""
+    return hasattr(model, "_nodes_by_depth")
+
+
+def nodes(model):
+    """The calls that a functional model is made of, in the order they run.
+
+    Keras has no public walk over a graph that drops tensors after their last
+    use. A node has `operation`, `is_input`, `input_tensors`, `outputs`.
+    """
+    return [
+        node
+        for depth in sorted(model._nodes_by_depth, reverse=True)
+        for node in model._nodes_by_depth[depth]
+    ]
+
+
+def call_arguments(node, tensors):
+    """The arguments of a node's call, from a dict by the identity of tensors.
+
+    Returns:
+        A list and a dict of them.
+    """
+    return node.arguments.fill_in(tensors)
+
+
+def producer(tensor):
+    """The layer that a symbolic tensor comes from, or `None`."""
+    history = getattr(tensor, "_keras_history", None)
+    return history.operation if history else None
+
+
+def standardized_inputs(model, inputs):
+    """Inputs as a list in the order of `model.inputs`.
+
+    Dictionaries are sorted, ranks and dtypes adapted, as when called.
+    """
+    return model._standardize_inputs(inputs)
+
+
+def all_layers(layer, include_self=True):
+    """A layer and all that it is made of, at any depth."""
+    return layer._flatten_layers(include_self=include_self)
+
+
+def additional_loss(model, term):
+    """What a loss of `layer.losses` adds to the model's, a scalar."""
+    return model._aggregate_additional_loss(term)
+
+
+def log_loss(model, loss, sample_weight):
+    """Counts a batch in the `loss` that `fit` reports."""
+    model._loss_tracker.update_state(loss, sample_weight=sample_weight)
+
+
+def forget_initial_epoch(model):
+    """Lets `fit` start where it is told.
+
+    It would go on from the epoch that an earlier `fit` resumed at.
+    """
+    model._initial_epoch = None
+
+
+def is_within_fit(options):
+    """Whether `fit` calls `evaluate` with these options, not the user."""
+    return "_use_cached_eval_dataset" in options
+
+
+def epoch_batches(x, y=None, batch_size=None, steps=None):
+    """Batches of whatever `predict` and `evaluate` take."""
+    iterator = EpochIterator(x, y, batch_size=batch_size, steps_per_epoch=steps)
+    for _, _, buffer in iterator:
+        yield from buffer
+
+
+def end_jax_training(model):
+    """Writes the state of a loop on JAX back to the variables."""
+    model.jax_state_sync()
+    model._jax_state = None
+
+
+def is_empty(variable):
+    """Whether a loop on JAX has taken a variable's value away."""
+    return variable._value is None
+
+
+def is_torch_optimizer(module):
+    """Whether a saved module's name is that of Keras's PyTorch optimizers.
+
+    Keras writes it on PyTorch; no other backend can import it.
+    """
+    return str(module).startswith("keras.src.backend.torch.optimizers")

@@ -1,0 +1,96 @@
+"""The private names of Keras that the package needs, and what they serve."""
+
+import ast
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+import keras_ff
+from keras_ff import keras_private
+
+PACKAGE = pathlib.Path(keras_ff.__file__).parent
+INPUTS = keras.Input((2,), name="inputs")
+MODEL = keras.Model(INPUTS, keras.layers.Dense(3)(INPUTS))
+MODEL.compile(loss="mse")
+NODE = MODEL._nodes_by_depth[0][0]
+JAX = keras.backend.backend() == "jax"
+
+NAMES = [
+    (MODEL, "_nodes_by_depth", "the order in which layers run"),
+    (NODE, "operation", "which layer runs"),
+    (NODE, "is_input", "where a graph begins"),
+    (NODE, "input_tensors", "until when a tensor is kept"),
+    (NODE, "outputs", "what a layer gives to others"),
+    (NODE.arguments, "fill_in", "calling a layer of a graph"),
+    (MODEL.output, "_keras_history", "which layer goodness comes from"),
+    (MODEL, "_standardize_inputs", "models with several inputs"),
+    (MODEL, "_flatten_layers", "decay of temperatures inside local layers"),
+    (MODEL, "_aggregate_additional_loss", "regularizers of local layers"),
+    (MODEL, "_loss_tracker", "the loss that fit reports"),
+    (MODEL, "_initial_epoch", "a second fit of a resumed model"),
+    (MODEL.trainable_variables[0], "_value", "weights after Ctrl-C on JAX"),
+]
+if JAX:
+    NAMES += [
+        (MODEL, name, "weights after Ctrl-C on JAX")
+        for name in ("jax_state_sync", "_jax_state")
+    ]
+
+
+@pytest.mark.parametrize("owner, name, serves", NAMES)
+def test_keras_has(owner, name, serves):
+    if name == "_jax_state":
+        # Made by `fit` and read by `jax_state_sync`.
+        MODEL.fit(np.zeros((2, 2)), np.zeros((2, 3)), verbose=0)
+    assert hasattr(owner, name), (
+        f"Keras {keras.__version__} has no {name} of {type(owner).__name__}: "
+        f"{serves}. Mend keras_ff/keras_private.py."
+    )
+
+
+def test_arguments_and_modules():
+    seen = {}
+
+    class Model(keras.Model):
+        def evaluate(self, *args, **kwargs):
+            seen["within"] = keras_private.is_within_fit(kwargs)
+            return super().evaluate(*args, **kwargs)
+
+    model = Model(INPUTS, MODEL.output)
+    model.compile(loss="mse")
+    data = np.zeros((2, 2)), np.zeros((2, 3))
+    model.fit(*data, validation_data=data, verbose=0)
+    assert seen["within"], "labels of every validation are checked again"
+    model.evaluate(*data, verbose=0)
+    assert not seen["within"]
+    module = type(keras.optimizers.Adam()).__module__
+    assert keras_private.is_torch_optimizer(module) == (
+        keras.backend.backend() == "torch"
+    ), "optimizers saved on PyTorch load on no other backend"
+
+
+def test_batches_of_any_data():
+    batches = list(keras_private.epoch_batches(np.arange(5), batch_size=2))
+    sizes = [len(keras.utils.unpack_x_y_sample_weight(b)[0]) for b in batches]
+    assert sizes == [2, 2, 1], "early exit and its calibration"
+
+
+def test_no_other_file_uses_them():
+    private = {name for _, name, _ in NAMES if name.startswith("_")}
+    private |= {"_use_cached_eval_dataset", "fill_in", "jax_state_sync"}
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "keras_private.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = {
+                getattr(node, "attr", None),
+                getattr(node, "value", None),
+                getattr(node, "module", None),
+            }
+            names = {name for name in names if isinstance(name, str)}
+            if names & private or any("keras.src" in n for n in names):
+                found.append(f"{path.name}:{node.lineno}")
+    assert not found, "use keras_ff/keras_private.py"
