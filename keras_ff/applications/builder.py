@@ -1,5 +1,6 @@
 import keras
 
+from keras_ff.checks import check_num_classes
 from keras_ff.layers import CAWConv2D
 from keras_ff.layers import CAWDense
 from keras_ff.layers import CWConv2D
@@ -7,7 +8,6 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
 from keras_ff.layers import PrototypeConv2D
 from keras_ff.layers import PrototypeDense
-from keras_ff.layers.goodness_head import check_num_classes
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel

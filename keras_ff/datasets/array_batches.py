@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from keras import tree
 
-from keras_ff.datasets.checks import check_integer
+from keras_ff.checks import check_integer
 
 
 class ArrayBatches(keras.utils.PyDataset):

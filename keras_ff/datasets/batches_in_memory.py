@@ -1,10 +1,9 @@
 import numpy as np
 
-from keras_ff.datasets import augmentation
+from keras_ff.datasets import catalog
 from keras_ff.datasets import sources
-from keras_ff.datasets.epoch_setter import epoch_setter
-from keras_ff.datasets.held_out import hold_out
 from keras_ff.datasets.splits import Splits
+from keras_ff.datasets.splits import hold_out
 
 
 def batches_in_memory(
@@ -29,7 +28,8 @@ def batches_in_memory(
             download: as in `load()`.
 
     Returns:
-        A `Splits` tuple of datasets, and `set_epoch`.
+        A `Splits` tuple of datasets, and a `tf.Variable`, the number of the
+        next pass.
     """
     train, test = sources.read(name, data_dir, download)
     chosen, held_out = hold_out(len(train[1]), validation_split, seed)
@@ -47,7 +47,7 @@ def batches_in_memory(
         def fn(numbers, key=None):
             x, y = tf.gather(images, numbers), tf.gather(labels, numbers)
             if augment:
-                x = augmentation.random_shift_flip(tf, name, x, key)
+                x = _random_shift_flip(tf, name, x, key)
             x = tf.cast(x, "float32")
             if image_size:
                 # Enlarging needs no antialiasing, and is fast without.
@@ -61,13 +61,13 @@ def batches_in_memory(
         dataset = _batches(tf, indices, batch_size)
         return dataset.map(fetch(data, False), tf.data.AUTOTUNE)
 
-    epochs, set_epoch = _epochs(tf, chosen, batch_size, drop_remainder, seed)
+    epochs, epoch = _epochs(tf, chosen, batch_size, drop_remainder, seed)
     splits = Splits(
         epochs.map(fetch(train, augment), tf.data.AUTOTUNE),
         in_order(train, held_out) if len(held_out) else None,
         in_order(test, np.arange(len(test[1]))),
     )
-    return splits, set_epoch
+    return splits, epoch
 
 
 def _batches(tf, indices, batch_size, drop_remainder=False):
@@ -87,7 +87,7 @@ def _batches(tf, indices, batch_size, drop_remainder=False):
 
 
 def _epochs(tf, indices, batch_size, drop_remainder, seed):
-    """Returns the shuffled batches of image numbers and their `set_epoch()`.
+    """The shuffled batches of image numbers, and the number of the next pass.
 
     With each batch comes a key for its random augmentation.
     """
@@ -108,9 +108,34 @@ def _epochs(tf, indices, batch_size, drop_remainder, seed):
             )
         )
 
-    set_epoch = epoch_setter(epoch)
-
     steps = len(_batches(tf, indices, batch_size, drop_remainder))
     known_length = tf.data.experimental.assert_cardinality(steps)
     dataset = tf.data.Dataset.range(1).flat_map(one_epoch).apply(known_length)
-    return dataset, set_epoch
+    return dataset, epoch
+
+
+def _random_shift_flip(tf, name, images, seed):
+    """Shifts and flips every image by its own random amount.
+
+    The shift is a random crop of the image with a black border around it.
+
+    Args:
+        tf: the `tensorflow` module.
+        name: name of the data set.
+        images: tensor of shape `(batch, height, width, channels)`, 0 is black.
+        seed: integer tensor of shape `(2,)`, which alone decides the result.
+
+    Returns:
+        A tensor like `images`.
+    """
+    shift, flip = catalog.SHIFT_AND_FLIP[name]
+    batch, (height, width) = tf.shape(images)[0], images.shape[1:3]
+    draws = tf.random.stateless_uniform((3, batch, 1), seed, alg="philox")
+    top, left = tf.unstack(tf.cast(draws[:2] * (2 * shift + 1), tf.int32))
+    rows, columns = tf.range(height), tf.range(width)
+    if flip:
+        columns = tf.where(draws[2] < 0.5, columns[::-1], columns)
+    border = (shift, shift)
+    images = tf.pad(images, ((0, 0), border, border, (0, 0)))
+    images = tf.gather(images, top + rows, axis=1, batch_dims=1)
+    return tf.gather(images, left + columns, axis=2, batch_dims=1)

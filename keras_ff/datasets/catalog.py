@@ -57,6 +57,16 @@ _CATALOG = {
         DatasetInfo("digits", (8, 8, 1), 10, (0.3053,), (0.3760,)),
     )
 }
+# What the usual augmentation does: the largest shift in pixels, and whether
+# mirror images keep their class.
+SHIFT_AND_FLIP = {
+    "mnist": (2, False),
+    "fashion_mnist": (2, False),
+    "cifar10": (4, True),
+    "cifar100": (4, True),
+    "tiny_imagenet": (4, True),
+    "digits": (1, False),
+}
 # Read from disk batch by batch; all others fit into memory.
 STREAMED = ("imagenet2012",)
 

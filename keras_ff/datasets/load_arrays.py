@@ -1,9 +1,10 @@
+from keras_ff.checks import check_bool
+from keras_ff.checks import check_integer
 from keras_ff.datasets import catalog
 from keras_ff.datasets import sources
-from keras_ff.datasets.checks import check_integer
-from keras_ff.datasets.checks import check_validation_split
-from keras_ff.datasets.held_out import hold_out
 from keras_ff.datasets.splits import Splits
+from keras_ff.datasets.splits import check_validation_split
+from keras_ff.datasets.splits import hold_out
 
 
 def load_arrays(
@@ -46,6 +47,7 @@ def load_arrays(
     """
     catalog.check_fits_memory(name)
     check_integer("seed", seed, minimum=0)
+    check_bool("download", download)
     check_validation_split(validation_split)
     (x, y), test = sources.read(name, data_dir, download)
     chosen, held_out = hold_out(len(y), validation_split, seed)

@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 
+from keras_ff.checks import check_bool
+from keras_ff.checks import check_integer
 from keras_ff.datasets import catalog
-from keras_ff.datasets import sources
 from keras_ff.datasets.batches_in_memory import batches_in_memory
-from keras_ff.datasets.checks import check_integer
-from keras_ff.datasets.checks import check_validation_split
-from keras_ff.datasets.checks import standardize_image_size
+from keras_ff.datasets.extras import import_tensorflow
+from keras_ff.datasets.preprocessing import standardize_image_size
 from keras_ff.datasets.splits import Splits
+from keras_ff.datasets.splits import check_validation_split
 from keras_ff.datasets.streamed_batches import streamed_batches
 
 
@@ -102,16 +103,18 @@ def load(
     details = catalog.info(name)
     check_integer("batch_size", batch_size, minimum=1)
     check_integer("seed", seed, minimum=0)
+    check_bool("drop_remainder", drop_remainder)
+    check_bool("download", download)
     check_validation_split(validation_split)
     image_size = standardize_image_size(image_size)
     layers = _standardize_augment(augment)
 
-    tf = sources.import_tensorflow()
+    tf = import_tensorflow()
     batches = (
         streamed_batches if name in catalog.STREAMED else batches_in_memory
     )
     with tf.device("CPU"):
-        splits, set_epoch = batches(
+        splits, epoch = batches(
             tf,
             name,
             batch_size=batch_size,
@@ -138,7 +141,7 @@ def load(
             return dataset.prefetch(tf.data.AUTOTUNE)
 
         train = finish(train)
-        train.set_epoch = set_epoch
+        train.set_epoch = _epoch_setter(epoch)
         return Splits(train, validation and finish(validation), finish(test))
 
 
@@ -154,3 +157,14 @@ def _standardize_augment(augment):
                 f"Keras layers. Received: augment={augment!r}"
             )
     return list(layers)
+
+
+def _epoch_setter(epoch):
+    """The `set_epoch` of a pipeline whose passes count `epoch` up."""
+
+    def set_epoch(value):
+        """Says which epoch, from 0, the next pass over the dataset is."""
+        check_integer("epoch", value, minimum=0)
+        epoch.assign(value)
+
+    return set_epoch

@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 
+from keras_ff.checks import check_bool
+from keras_ff.checks import check_integer
+from keras_ff.checks import is_integer
 from keras_ff.datasets import catalog
-from keras_ff.datasets.augmentation import SHIFT_AND_FLIP
-from keras_ff.datasets.checks import standardize_image_size
 
 
 def preprocessing(name, augment=False, image_size=None):
@@ -40,13 +41,10 @@ def preprocessing(name, augment=False, image_size=None):
     catalog.check_fits_memory(name)
     info = catalog.info(name)
     image_size = standardize_image_size(image_size)
-    if not isinstance(augment, bool):
-        raise TypeError(
-            f"`augment` must be a bool. Received: augment={augment!r}"
-        )
+    check_bool("augment", augment)
     layers = []
     if augment:
-        shift, flip = SHIFT_AND_FLIP[name]
+        shift, flip = catalog.SHIFT_AND_FLIP[name]
         height, width, _ = info.input_shape
         layers.append(
             keras.layers.RandomTranslation(
@@ -68,3 +66,18 @@ def preprocessing(name, augment=False, image_size=None):
         )
     )
     return layers
+
+
+def standardize_image_size(size):
+    """`(height, width)`, or `None`."""
+    if size is None:
+        return None
+    size = (size, size) if is_integer(size) else size
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise ValueError(
+            "`image_size` must be an integer or `(height, width)`. "
+            f"Received: image_size={size!r}"
+        )
+    for value in size:
+        check_integer("image_size", value, minimum=1)
+    return tuple(size)

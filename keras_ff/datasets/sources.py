@@ -1,35 +1,14 @@
 """Reads whole data sets into memory."""
 
-import importlib
 import pathlib
 import zipfile
 
-import keras
 import numpy as np
 
 from keras_ff.datasets import catalog
-
-
-def import_extra(name):
-    """Imports an optional module, or says which extra brings it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"`keras_ff.datasets.load()` needs `{name}`, which could not be "
-            'imported. Install it with: pip install "keras_ff[datasets]"'
-        ) from error
-
-
-def import_tensorflow():
-    """Imports TensorFlow, keeping it off the GPU that another backend uses."""
-    tf = import_extra("tensorflow")
-    if keras.config.backend() != "tensorflow":
-        try:
-            tf.config.set_visible_devices([], "GPU")
-        except RuntimeError:  # The program itself already put it to use.
-            pass
-    return tf
+from keras_ff.datasets import tiny_imagenet
+from keras_ff.datasets.extras import import_extra
+from keras_ff.datasets.extras import import_tensorflow
 
 
 def read(name, data_dir=None, download=True):
@@ -122,9 +101,6 @@ def load_tfds(name, data_dir, download, **kwargs):
 
 
 def _load_tiny_imagenet(name, data_dir, download, **kwargs):
-    # Imports this module.
-    from keras_ff.datasets import tiny_imagenet
-
     return tiny_imagenet.prepare(data_dir).as_dataset(**kwargs)
 
 

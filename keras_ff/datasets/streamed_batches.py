@@ -1,7 +1,7 @@
 from keras_ff.datasets import sources
-from keras_ff.datasets.epoch_setter import epoch_setter
-from keras_ff.datasets.held_out import num_held_out
+from keras_ff.datasets.extras import import_extra
 from keras_ff.datasets.splits import Splits
+from keras_ff.datasets.splits import num_held_out
 
 # Compressed images that wait to be drawn, about 1 GiB.
 SHUFFLE_BUFFER = 10_000
@@ -36,9 +36,10 @@ def streamed_batches(
             download: as in `load()`.
 
     Returns:
-        A `Splits` tuple of datasets, and `set_epoch`.
+        A `Splits` tuple of datasets, and a `tf.Variable`, the number of the
+        next pass.
     """
-    tfds = sources.import_extra("tensorflow_datasets")
+    tfds = import_extra("tensorflow_datasets")
     size = image_size or (224, 224)
     train, test = sources.load_tfds(
         name,
@@ -108,4 +109,4 @@ def streamed_batches(
         in_order(train.take(num_validation)) if num_validation else None,
         in_order(test),
     )
-    return splits, epoch_setter(epoch)
+    return splits, epoch

@@ -4,7 +4,7 @@ import functools
 import os
 import pathlib
 
-from keras_ff.datasets import sources
+from keras_ff.datasets.extras import import_extra
 
 FOLDER = "tiny-imagenet-200"
 HOW = (
@@ -16,7 +16,7 @@ HOW = (
 @functools.cache
 def builder_class():
     """The TFDS builder; its test split is the official validation split."""
-    tfds = sources.import_extra("tensorflow_datasets")
+    tfds = import_extra("tensorflow_datasets")
 
     class TinyImagenet(tfds.core.GeneratorBasedBuilder):
         """200 classes of ImageNet, 64 x 64 pixels."""

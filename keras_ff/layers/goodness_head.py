@@ -1,6 +1,6 @@
-import numbers
-
 import keras
+
+from keras_ff.checks import check_num_classes
 
 
 class GoodnessHead(keras.layers.Layer):
@@ -54,17 +54,3 @@ class GoodnessHead(keras.layers.Layer):
         config["num_classes"] = self.num_classes
         config["data_format"] = self.data_format
         return config
-
-
-def check_num_classes(num_classes):
-    """The number of classes as an int; raises if it is none."""
-    if (
-        not isinstance(num_classes, numbers.Integral)
-        or isinstance(num_classes, bool)
-        or num_classes < 2
-    ):
-        raise ValueError(
-            "`num_classes` must be an integer of at least 2. "
-            f"Received: num_classes={num_classes!r}"
-        )
-    return int(num_classes)

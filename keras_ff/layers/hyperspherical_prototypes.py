@@ -1,9 +1,8 @@
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
+from keras_ff.checks import check_integer
 from keras_ff.layers.pooled_head import PooledHead
 
 
@@ -84,14 +83,7 @@ class HypersphericalPrototypes(PooledHead):
         **kwargs,
     ):
         super().__init__(num_classes, pooling, data_format, **kwargs)
-        if not (
-            isinstance(prototypes_per_class, numbers.Integral)
-            and prototypes_per_class >= 1
-        ):
-            raise ValueError(
-                "`prototypes_per_class` must be an integer of at least 1. "
-                f"Received: prototypes_per_class={prototypes_per_class!r}"
-            )
+        check_integer("prototypes_per_class", prototypes_per_class, minimum=1)
         for name, value in (("beta", beta), ("epsilon", epsilon)):
             if not 0 < value < float("inf"):
                 raise ValueError(

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_ff.layers.goodness_head import check_num_classes
+from keras_ff.checks import check_num_classes
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_ff.losses.class_rows import class_rows
+from keras_ff.labels import class_rows
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

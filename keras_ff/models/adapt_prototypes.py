@@ -1,10 +1,10 @@
 import numpy as np
 from keras import ops
 
+from keras_ff.labels import check_labels
+from keras_ff.labels import class_numbers
 from keras_ff.layers import HypersphericalPrototypes
 from keras_ff.models.forward_only_model import ForwardOnlyModel
-from keras_ff.models.labels import check_labels
-from keras_ff.models.local_statistics import class_numbers
 
 
 def adapt_prototypes(model, x, y):

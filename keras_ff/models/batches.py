@@ -1,7 +1,9 @@
 import keras
 
 from keras_ff import keras_private
-from keras_ff.datasets.checks import check_integer
+
+# What `predict` reads its data with is private to Keras; only this file uses
+from keras_ff.checks import check_integer
 
 
 def batches(x, y=None, batch_size=None, steps=None):

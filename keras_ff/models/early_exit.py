@@ -1,4 +1,3 @@
-import numbers
 from typing import Any
 from typing import NamedTuple
 
@@ -6,6 +5,7 @@ import numpy as np
 from keras import ops
 from keras import tree
 
+from keras_ff.checks import check_fraction
 from keras_ff.models.batches import batches
 
 
@@ -150,16 +150,3 @@ def confidence(goodness):
     goodness = np.asarray(goodness, "float64")
     shifted = goodness - goodness.max(axis=-1, keepdims=True)
     return 1 / np.exp(shifted).sum(axis=-1)
-
-
-def check_fraction(name, value):
-    """Raises if an argument is not a number in `[0, 1]`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a number in [0, 1]. Received: "
-            f"{name}={value!r} of type {type(value).__name__}"
-        )
-    if not 0 <= value <= 1:
-        raise ValueError(
-            f"`{name}` must be in [0, 1]. Received: {name}={value}"
-        )

@@ -3,12 +3,12 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_ff.checks import check_fraction
+from keras_ff.labels import check_labels
+from keras_ff.labels import class_numbers
 from keras_ff.models.batches import batches
-from keras_ff.models.early_exit import check_fraction
 from keras_ff.models.early_exit import confidence
 from keras_ff.models.early_exit import exits
-from keras_ff.models.labels import check_labels
-from keras_ff.models.local_statistics import class_numbers
 from keras_ff.models.training_data import are_arrays
 
 

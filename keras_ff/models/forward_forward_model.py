@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_ff.contributions import SkipFirst
 from keras_ff.keras_private import producer
+from keras_ff.labels import class_numbers
 from keras_ff.layers import FFDense
 from keras_ff.layers import LabelOverlay
 from keras_ff.layers.normalization import RMSFeatures
@@ -11,7 +12,6 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.forward_forward_readout import ForwardForwardReadout
 from keras_ff.models.forward_forward_readout import check_inference
 from keras_ff.models.forward_only_model import ForwardOnlyModel
-from keras_ff.models.local_statistics import class_numbers
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

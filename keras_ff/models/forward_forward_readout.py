@@ -3,7 +3,7 @@ import random
 import keras
 from keras import ops
 
-from keras_ff.losses.class_rows import class_rows
+from keras_ff.labels import class_rows
 from keras_ff.models.readout import Readout
 
 NEGATIVES = ("hard", "uniform")

@@ -5,6 +5,7 @@ from keras import tree
 from keras_ff import keras_private
 from keras_ff.datasets import ArrayBatches
 from keras_ff.keras_private import producer
+from keras_ff.labels import check_labels
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.compile_config import check_loss
 from keras_ff.models.compile_config import with_public_names
@@ -13,7 +14,6 @@ from keras_ff.models.early_exit import predict_early_exit
 from keras_ff.models.exit_calibration import calibrate_early_exit
 from keras_ff.models.export_formats import check_export_format
 from keras_ff.models.graph import LayerGraph
-from keras_ff.models.labels import check_labels
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.pruned import pruned
 from keras_ff.models.readout import Readout

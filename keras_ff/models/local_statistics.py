@@ -2,6 +2,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_ff.labels import class_numbers
+from keras_ff.labels import count_wrong
+
 
 class LocalStatistics(keras.metrics.Metric):
     """What is counted for every local layer over an epoch.
@@ -46,7 +49,7 @@ class LocalStatistics(keras.metrics.Metric):
             penalties: list of scalars, the layers' regularizers.
             training: bool. Intervals are counted on held-out data only.
         """
-        wrong, example = _wrong_labels(class_numbers(y), self.num_classes)
+        wrong, example = count_wrong(y, self.num_classes)
         labels = ops.cast(class_numbers(target), "int32")
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
@@ -113,21 +116,6 @@ class LocalStatistics(keras.metrics.Metric):
                 "from before that batch. Look for NaN in the data or lower "
                 "the learning rate."
             )
-
-
-def class_numbers(y):
-    """Class numbers of labels, as float32."""
-    if len(y.shape) == 2 and y.shape[-1] != 1:
-        y = ops.argmax(y, axis=-1)
-    return ops.cast(ops.reshape(y, (-1,)), "float32")
-
-
-def _wrong_labels(labels, num_classes):
-    """How many class numbers are wrong, and the first of them."""
-    right = ops.logical_and(labels >= 0, labels < num_classes)
-    right = ops.logical_and(right, labels == ops.floor(labels))
-    wrong = 1.0 - ops.cast(right, "float32")
-    return ops.sum(wrong), ops.take(labels, ops.argmax(wrong))
 
 
 def _hits(goodness, labels):

@@ -7,7 +7,7 @@ from keras_ff import applications
 from keras_ff import contributions
 from keras_ff import losses
 from keras_ff import regularizers
-from keras_ff.layers.goodness_head import check_num_classes
+from keras_ff.checks import check_num_classes
 from keras_ff.tuners.trial_backup import TrialBackup
 
 # The methods that each architecture takes.

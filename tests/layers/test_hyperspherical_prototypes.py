@@ -114,7 +114,7 @@ class TestAdapt:
         (dict(num_classes=1), ValueError, "at least 2. Received"),
         (dict(num_classes=3.0), ValueError, "integer of at least 2"),
         (dict(prototypes_per_class=0), ValueError, "at least 1"),
-        (dict(prototypes_per_class=1.5), ValueError, "at least 1"),
+        (dict(prototypes_per_class=1.5), TypeError, "an integer"),
         (dict(beta=0.0), ValueError, "`beta` must be positive"),
         (dict(epsilon=-1.0), ValueError, "`epsilon` must be positive"),
         (dict(pooling="max"), ValueError, "`pooling` must be"),

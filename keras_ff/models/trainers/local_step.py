@@ -5,7 +5,8 @@ import keras
 from keras import ops
 
 from keras_ff import keras_private
-from keras_ff.models.labels import check_label_shape
+from keras_ff.labels import check_label_shape
+from keras_ff.labels import is_rows
 
 
 class LocalBatch(NamedTuple):
@@ -105,8 +106,8 @@ class LocalStep:
     def _check_batch(self, y):
         if y is None:
             raise ValueError("Labels are needed. Received: y=None")
-        check_label_shape(y.shape, self.num_classes)
-        rows = len(y.shape) == 2 and y.shape[1] != 1
+        check_label_shape(y, self.num_classes)
+        rows = is_rows(y)
         sparse = isinstance(
             self.loss, keras.losses.SparseCategoricalCrossentropy
         )

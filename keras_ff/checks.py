@@ -1,0 +1,50 @@
+"""Checks of arguments that several packages take."""
+
+import numbers
+
+
+def is_integer(value):
+    """Whether a value is a whole number of an integer type."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_integer(name, value, minimum):
+    """Raises if an argument is not an integer of at least `minimum`."""
+    if not is_integer(value):
+        raise TypeError(
+            f"`{name}` must be an integer. Received: {name}={value!r} "
+            f"of type {type(value).__name__}"
+        )
+    if value < minimum:
+        raise ValueError(
+            f"`{name}` must be at least {minimum}. Received: {name}={value}"
+        )
+
+
+def check_bool(name, value):
+    """Raises if an argument is not a bool."""
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` must be a bool. Received: {name}={value!r}")
+
+
+def check_fraction(name, value):
+    """Raises if an argument is not a number in `[0, 1]`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number in [0, 1]. Received: "
+            f"{name}={value!r} of type {type(value).__name__}"
+        )
+    if not 0 <= value <= 1:
+        raise ValueError(
+            f"`{name}` must be in [0, 1]. Received: {name}={value}"
+        )
+
+
+def check_num_classes(num_classes):
+    """The number of classes as an int; raises if it is none."""
+    if not is_integer(num_classes) or num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be an integer of at least 2. "
+            f"Received: num_classes={num_classes!r}"
+        )
+    return int(num_classes)

@@ -1,0 +1,145 @@
+"""The rules about labels: class numbers, or rows of class probabilities."""
+
+import numpy as np
+from keras import ops
+
+
+def is_rows(y):
+    """Whether labels are rows of class probabilities, not class numbers.
+
+    Args:
+        y: labels, of which only the shape matters.
+
+    Returns:
+        bool. Labels of shape `(batch,)` or `(batch, 1)` are class numbers.
+
+    Raises:
+        ValueError: if the shape of the labels is not known.
+    """
+    shape = _shape(y)
+    return len(shape) == 2 and shape[1] != 1
+
+
+def class_rows(y, scores):
+    """Labels as rows of class probabilities.
+
+    Args:
+        y: labels in either form.
+        scores: tensor of shape `(batch, num_classes)`.
+
+    Returns:
+        Tensor of the shape and dtype of `scores`. The row of a class number
+        outside `[0, num_classes)` is NaN.
+
+    Raises:
+        ValueError: if the labels have another shape.
+    """
+    y = ops.convert_to_tensor(y)
+    num_classes = scores.shape[-1]
+    check_label_shape(y, num_classes)
+    if is_rows(y):
+        return ops.cast(y, scores.dtype)
+    y = class_numbers(y)
+    valid = ops.logical_and(y >= 0, y < num_classes)
+    # PyTorch's one_hot raises on numbers outside the classes.
+    labels = ops.cast(ops.where(valid, y, 0.0), "int32")
+    rows = ops.one_hot(labels, num_classes, dtype=scores.dtype)
+    return ops.where(valid[:, None], rows, float("nan"))
+
+
+def class_numbers(y):
+    """Labels in either form as class numbers, float32 of shape `(batch,)`."""
+    if is_rows(y):
+        # PyTorch cannot compare truth values.
+        y = ops.argmax(ops.cast(y, "float32"), axis=-1)
+    return ops.cast(ops.reshape(y, (-1,)), "float32")
+
+
+def count_wrong(y, num_classes):
+    """How many labels are no class, and the first of them.
+
+    Args:
+        y: labels in either form, a tensor.
+        num_classes: int.
+
+    Returns:
+        Two float32 scalars. Of a wrong row the second is the wrong number in
+        it.
+    """
+    if is_rows(y):
+        y = ops.cast(y, "float32")
+        lowest, highest = ops.min(y, axis=-1), ops.max(y, axis=-1)
+        # A comparison with NaN is false.
+        right = ops.logical_and(lowest >= 0, highest < float("inf"))
+        y = ops.where(lowest >= 0, highest, lowest)
+    else:
+        y = class_numbers(y)
+        right = ops.logical_and(y >= 0, y < num_classes)
+        right = ops.logical_and(right, y == ops.floor(y))
+    wrong = 1.0 - ops.cast(right, "float32")
+    return ops.sum(wrong), ops.take(y, ops.argmax(wrong))
+
+
+def check_labels(y, num_classes):
+    """Raises if an array of labels does not fit a model.
+
+    Args:
+        y: labels as an array, tensor or list.
+        num_classes: int.
+
+    Raises:
+        TypeError: if the labels are not numbers.
+        ValueError: if there are none, or their shape or a value does not
+            fit.
+    """
+    if y is None:
+        raise ValueError("Labels are needed. Received: y=None")
+    y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
+    if y.dtype.kind not in "iufb":
+        raise TypeError(
+            "Labels must be class numbers or one-hot rows. Received: labels "
+            f"of dtype {y.dtype}"
+        )
+    check_label_shape(y, num_classes)
+    if is_rows(y):
+        if not np.all(np.isfinite(y)) or (y.size and y.min() < 0):
+            raise ValueError(
+                "One-hot labels must be finite and not negative. Received: "
+                f"values from {np.min(y)} to {np.max(y)}"
+            )
+        return
+    wrong = ~((y >= 0) & (y < num_classes) & (y == np.floor(y)))
+    if wrong.any():
+        raise ValueError(
+            f"Labels must be whole numbers in [0, {num_classes}). Received: "
+            f"{y[wrong][0]} (at position {int(np.argmax(wrong.ravel()))}; "
+            f"{int(wrong.sum())} such labels)"
+        )
+
+
+def check_label_shape(y, num_classes):
+    """Raises if labels have the shape of neither form."""
+    shape = _shape(y)
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] in (1, num_classes)):
+        return
+    raise ValueError(
+        "Labels must be class numbers of shape (batch,) or one-hot rows of "
+        f"shape (batch, {num_classes}). Received: labels of shape {shape}"
+    )
+
+
+def _shape(y):
+    try:
+        shape = tuple(y.shape)
+    except ValueError:
+        # TensorFlow's tensors may lack a rank.
+        shape = None
+    if shape is None or shape[1:] == (None,):
+        raise ValueError(
+            "Whether labels are class numbers or one-hot rows is known by "
+            "their shape. Received: labels of unknown shape "
+            f"{'' if shape is None else shape}. Give the dataset's labels "
+            "one, for instance with tf.ensure_shape(y, (None,)), and use one "
+            "form of labels throughout."
+        )
+    return shape
