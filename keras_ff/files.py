@@ -1,6 +1,7 @@
 """Files that are whole at any moment, and folders that hold something else."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -21,18 +22,48 @@ def write_whole(path, content):
     part = f"{path}.{secrets.token_hex(8)}.part"
     if isinstance(content, str):
         content = content.encode()
-    try:
+    with removed_if_unwritten(part, path):
         with open(part, "xb") as file:
             file.write(content)
         settle(part)
         os.replace(part, path)
         _settle_names(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def removed_if_unwritten(part, path):
+    """Removes a file whose writing fails, and says what to do about it.
+
+    Args:
+        part: path of the file that is written.
+        path: path that the message names.
+    """
+    try:
+        yield
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(part)
-        if isinstance(error, OSError):
+        # HDF5 has errors of either kind for a full disk.
+        if isinstance(error, (OSError, RuntimeError)):
             raise unwritten(path, error) from error
         raise
+
+
+def reserve(path, size):
+    """Makes sure that there is room for a new file of so many bytes.
+
+    HDF5 may crash the process when a disk is full.
+    """
+    try:
+        with open(path, "xb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except AttributeError:
+        pass  # Windows.
+    except OSError as error:
+        # Not every file system can.
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+    os.remove(path)
 
 
 def settle(path):

@@ -1,9 +1,16 @@
-import json
+import contextlib
 import os
-import shutil
+import warnings
 
 import keras
 from keras import ops
+
+from keras_ff import files
+from keras_ff.callbacks.backup_folder import BackupFolder
+from keras_ff.folder_lock import FolderLock
+from keras_ff.models.trainers import process_index
+
+CURE = "Give another folder, or remove these files to train anew."
 
 
 class Backup(keras.callbacks.Callback):
@@ -11,15 +18,28 @@ class Backup(keras.callbacks.Callback):
 
     Whenever the training is killed, there is a whole backup or none. (Of
     `keras.callbacks.BackupAndRestore`, killed while it writes, weights and
-    epoch may differ, and nothing may be left if it was the first time.) It
-    also keeps the logs of all epochs.
+    epoch may differ, and nothing may be left if it was the first time.) The
+    last two epochs are kept, with checksums: if the last one is damaged, a
+    warning says so and the one before is restored. It also keeps the logs of
+    all epochs.
 
     It works with any Keras model. A `ForwardOnlyModel` goes on exactly as if
     it had not been interrupted: its weights hold its random states and epoch.
 
+    One training at a time uses a folder; a second process is refused at once
+    (not on Windows). Where several processes train one model together (JAX,
+    `torch.distributed`), the first one writes and all restore, so all must
+    reach the folder.
+
     Args:
-        folder: path of the folder of this training's backup. What is in it is
-            overwritten.
+        folder: path of the folder of this training's backup. A backup that is
+            in it is overwritten, if it was not restored. Other files stay.
+
+    Raises:
+        ValueError: in `fit`, if another process uses the folder, or if it
+            holds a `backup.json` that is not of this class.
+        OSError: in `fit`, if the backup cannot be written; the one before is
+            still whole.
 
     Example:
 
@@ -35,26 +55,85 @@ class Backup(keras.callbacks.Callback):
     ```
     """
 
+    # What it is a backup of, as JSON reads it, for those who must know.
+    _subject = None
+
     def __init__(self, folder):
         super().__init__()
         self.folder = os.fspath(folder)
+        self._files = BackupFolder(self.folder)
+        self._lock = FolderLock(os.path.join(self.folder, "backup.lock"))
         self._logs = []
+        # What this training restored or wrote last.
+        self._record = None
 
     def restore(self, model):
         """Gives a built and compiled model what was backed up.
 
         Returns:
             The number of the epoch that comes next: 0 without a backup.
+
+        Raises:
+            ValueError: if another process uses the folder, if its backup is
+                damaged and there is none before it, or if it is of another
+                model or optimizer.
         """
-        if not os.path.exists(self._path):
-            return 0
-        with open(self._path) as file:
-            saved = json.load(file)
-        if model.optimizer is not None:
-            model.optimizer.build(model.trainable_variables)
-        model.load_weights(os.path.join(self.folder, saved["weights"]))
-        self._logs = saved["logs"]
-        return saved["epoch"]
+        if self._writes() and os.path.isdir(self.folder):
+            # What cannot be written to is only read.
+            with contextlib.suppress(OSError):
+                self._lock.acquire()
+        return self._restore(model, [self._files])
+
+    def _restore(self, model, places):
+        """Restores the last one of several places."""
+        damage = []
+        found = [(place, place.read(damage)) for place in places]
+        found = [(p, r) for p, r in found if r and self._fits(r)]
+        if not found:
+            return self._begin_anew(damage)
+        place, record = max(found, key=lambda pair: pair[1]["epoch"])
+        if damage:
+            warnings.warn(
+                "\n".join(damage) + "\nThe training goes on from the last "
+                f"whole backup, of {record['epoch']} epochs."
+            )
+        self._load(model, place, record)
+        if place is self._files:
+            self._record = record
+        self._logs = record["logs"]
+        return record["epoch"]
+
+    def _fits(self, record):
+        """Whether it is a backup of this training."""
+        return True
+
+    def _begin_anew(self, damage):
+        if damage:
+            raise ValueError("\n".join([*damage, CURE]))
+        return 0
+
+    def _load(self, model, place, record):
+        if record["shapes"] != _shapes(model.weights):
+            raise ValueError(
+                f"{place.path} is a backup of another model, or this one is "
+                "not built yet: the shapes of its weights are other ones. "
+                f"Saved: {record['shapes']}. Received: "
+                f"{_shapes(model.weights)}. Build the same model, or give "
+                "another folder."
+            )
+        # What is not compiled has none.
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None:
+            optimizer.build(model.trainable_variables)
+            given = _describe(optimizer)
+            if record["optimizer"] != given:
+                raise ValueError(
+                    f"{place.path} is a backup of a training with another "
+                    f"optimizer. Saved: {record['optimizer']}. Received: "
+                    f"{given}. Compile the model with the same optimizer, or "
+                    "give another folder."
+                )
+        model.load_weights(place.weights(record))
 
     def history(self):
         """The logs of all epochs, those before an interruption included.
@@ -68,6 +147,21 @@ class Backup(keras.callbacks.Callback):
                 history.setdefault(name, []).append(value)
         return history
 
+    def on_train_begin(self, logs=None):
+        if not self._writes():
+            return
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+            self._lock.acquire()
+        except OSError as error:
+            raise files.unwritten(self.folder, error) from error
+        foreign = self._files.foreign()
+        if foreign is not None:
+            raise ValueError(
+                f"{foreign} is not a backup, or is damaged, and is not "
+                f"overwritten. {CURE}"
+            )
+
     def on_epoch_end(self, epoch, logs=None):
         row = {
             # Metrics may be vectors.
@@ -75,23 +169,60 @@ class Backup(keras.callbacks.Callback):
             for name, value in (logs or {}).items()
         }
         self._logs = [*self._logs[:epoch], row]
-        os.makedirs(self.folder, exist_ok=True)
-        weights = f"{epoch}.weights.h5"
-        self.model.save_weights(os.path.join(self.folder, weights))
-        saved = {"epoch": epoch + 1, "weights": weights, "logs": self._logs}
-        part = self._path + ".part"
-        with open(part, "w") as file:
-            json.dump(saved, file)
-        # At once, so that there is always a whole backup.
-        os.replace(part, self._path)
-        for name in os.listdir(self.folder):
-            if name.endswith(".weights.h5") and name != weights:
-                os.remove(os.path.join(self.folder, name))
+        if not self._writes():
+            return
+        if not self._lock.is_held():
+            raise ValueError(
+                f"Another `Backup` of this process took {self.folder} over. "
+                "Give every training a folder of its own."
+            )
+        # A training that begins anew does not go back to an earlier one.
+        before = self._record
+        if before is not None and before["epoch"] > epoch:
+            before = None
+        record = {
+            "epoch": epoch + 1,
+            "shapes": _shapes(self.model.weights),
+            "optimizer": _describe(self.model.optimizer),
+            "subject": self._subject,
+            "logs": self._logs,
+        }
+        self._record = self._files.write(self.model, record, before)
+
+    def on_train_end(self, logs=None):
+        self._lock.release()
 
     def remove(self):
-        """Removes the backup."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Removes the backup, and the folder if nothing else is in it.
 
-    @property
-    def _path(self):
-        return os.path.join(self.folder, "backup.json")
+        Raises:
+            ValueError: if another process uses the folder.
+        """
+        if self._writes() and os.path.isdir(self.folder):
+            self._lock.acquire()
+            self._files.clear()
+            self._lock.release()
+            with contextlib.suppress(OSError):
+                os.rmdir(self.folder)
+
+    @staticmethod
+    def _writes():
+        """Whether this is the one of several processes that writes."""
+        return process_index() == 0
+
+
+def _shapes(variables):
+    return [list(variable.shape) for variable in variables]
+
+
+def _describe(optimizer):
+    """What tells an optimizer from another one, as JSON reads it."""
+    if optimizer is None:
+        return None
+    inner = getattr(optimizer, "inner_optimizer", None)
+    parts = getattr(optimizer, "optimizers", [] if inner is None else [inner])
+    return {
+        "class": type(optimizer).__name__,
+        "of": [_describe(part) for part in parts],
+        "shapes": _shapes(optimizer.variables),
+    }

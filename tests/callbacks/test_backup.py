@@ -1,5 +1,13 @@
 import functools
+import json
 import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from unittest import mock
 
 import keras
 import numpy as np
@@ -7,6 +15,7 @@ import pytest
 
 import keras_ff
 from keras_ff.callbacks import Backup
+from keras_ff.callbacks.backup_folder import BackupFolder
 
 
 class Killed(BaseException):
@@ -82,8 +91,7 @@ def kill(monkeypatch, owner, name, call, done):
         if done:
             original(*args, **kwargs)
         elif name == "save_weights":
-            with open(args[-1], "wb") as file:
-                file.write(b"half a file")
+            pathlib.Path(args[-1]).write_bytes(b"half a file")
         raise Killed
 
     monkeypatch.setattr(owner, name, killing)
@@ -105,12 +113,14 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize(
     "make, owner, name, call, done, kept",
     [
-        (make_forward_only, keras.Model, "save_weights", 1, False, 0),
         (make_forward_only, keras.Model, "save_weights", 3, False, 2),
-        (make_forward_only, os, "replace", 1, False, 0),
-        (make_forward_only, os, "replace", 3, True, 3),
-        (make_forward_only, os, "remove", 2, False, 3),
+        (make_keras, keras.Model, "save_weights", 1, False, 0),
         (make_keras, keras.Model, "save_weights", 3, False, 2),
+        (make_keras, os, "replace", 1, False, 0),
+        (make_keras, os, "replace", 2, False, 1),
+        (make_keras, os, "replace", 5, False, 2),
+        (make_keras, os, "replace", 5, True, 3),
+        (make_keras, BackupFolder, "_clean", 3, False, 3),
     ],
 )
 def test_killed_while_it_saves(
@@ -130,7 +140,17 @@ def test_killed_while_it_saves(
         np.testing.assert_allclose(
             backup.history()[key], values, rtol=1e-5, atol=1e-6
         )
-    assert sorted(os.listdir(tmp_path)) == ["3.weights.h5", "backup.json"]
+    assert kinds(tmp_path) == [
+        "3-#.weights.h5",
+        "4-#.weights.h5",
+        "backup.json",
+        "backup.previous.json",
+    ]
+
+
+def kinds(folder):
+    """Its files, without what is drawn by chance in their names."""
+    return sorted(re.sub("[0-9a-f]{16}", "#", n) for n in os.listdir(folder))
 
 
 def test_finished_training_is_not_repeated(tmp_path):
@@ -143,10 +163,11 @@ def test_finished_training_is_not_repeated(tmp_path):
 
 def test_remove(tmp_path):
     model = make_keras()
-    _, backup, _ = train(model, tmp_path / "backup", epochs=1)
+    _, backup, _ = train(model, tmp_path / "backup", epochs=2)
     backup.remove()
     assert not os.listdir(tmp_path)
     assert Backup(tmp_path / "backup").restore(model) == 0
+    backup.remove()
 
 
 def test_metrics_that_are_vectors(tmp_path):
@@ -166,3 +187,294 @@ def test_metrics_that_are_vectors(tmp_path):
     assert again.restore(model) == 1
     assert again.history() == backup.history()
     assert np.shape(again.history()["f1_score"]) == (1, 5)
+
+
+def test_killed_in_a_second_training_of_as_many_epochs(tmp_path, monkeypatch):
+    model = make_keras()
+    train(model, tmp_path, epochs=1)
+    first = model.get_weights()
+    with monkeypatch.context() as patch:
+        kill(patch, keras.Model, "save_weights", 1, False)
+        with pytest.raises(Killed):
+            model.fit(*data(1), callbacks=[Backup(tmp_path)], verbose=0)
+    assert Backup(tmp_path).restore(model) == 1
+    for mine, its in zip(model.get_weights(), first, strict=True):
+        np.testing.assert_array_equal(mine, its)
+    # Trained anew, it does not go back to what was trained before.
+    model.fit(*data(1), callbacks=[Backup(tmp_path)], verbose=0)
+    assert kinds(tmp_path) == ["1-#.weights.h5", "backup.json"]
+
+
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory):
+    """A backup that others copy, and its model."""
+    folder = tmp_path_factory.mktemp("backup")
+    model = make_keras()
+    train(model, folder, epochs=2)
+    return folder, model
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "pattern, harm, message",
+    [
+        ("2-*.weights.h5", flip, "2-.*h5 is damaged: its checksum"),
+        ("2-*.weights.h5", pathlib.Path.unlink, "2-.*h5 is missing"),
+        ("backup.json", flip, "backup.json is "),
+        ("backup.json", lambda p: p.write_text(""), "backup.json is damaged"),
+        ("backup.json", lambda p: p.write_text("[1]"), "json is not a backup"),
+    ],
+)
+def test_damaged_backup(pattern, harm, message, two_epochs, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(two_epochs[0], folder)
+    (damaged,) = folder.glob(pattern)
+    harm(damaged)
+    model = make_keras()
+    backup = Backup(folder)
+    with pytest.warns(UserWarning, match=f"(?s){message}.*of 1 epochs"):
+        assert backup.restore(model) == 1
+    assert np.shape(backup.history()["loss"]) == (1,)
+    # It goes on there, and the damaged one is overwritten.
+    model.fit(
+        *data(0), epochs=3, initial_epoch=1, callbacks=[backup], verbose=0
+    )
+    assert Backup(folder).restore(make_keras()) == 3
+    assert len(list(folder.glob("*.weights.h5"))) == 2
+    for path in folder.glob("*.weights.h5"):
+        flip(path)
+    before = {p: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(ValueError, match="(?s)3-.*2-.*Give another folder"):
+        Backup(folder).restore(model)
+    assert before == {p: p.read_bytes() for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("content", ['{"epoch": 3}', "not JSON", "[]"])
+def test_foreign_files_stay(content, two_epochs, tmp_path):
+    model = two_epochs[1]
+    shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
+    own = ["best.weights.h5", "3.weights.h5", "backup.json.part", "notes.txt"]
+    for name in own:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "logs").mkdir()
+    train(model, tmp_path, epochs=3)
+    Backup(tmp_path).remove()
+    assert sorted(os.listdir(tmp_path)) == sorted([*own, "logs"])
+    # What stands where the backup would is not overwritten.
+    (tmp_path / "backup.json").write_text(content)
+    with pytest.raises(ValueError, match="backup.json is .*Give another"):
+        model.fit(*data(0), callbacks=[Backup(tmp_path)], verbose=0)
+    with pytest.raises(ValueError, match="(?s)backup.json is .*Give another"):
+        Backup(tmp_path).restore(model)
+    Backup(tmp_path).remove()
+    assert (tmp_path / "backup.json").read_text() == content
+    assert all((tmp_path / n).read_text() == "mine" for n in own)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Nadam(),
+        lambda: keras.optimizers.SGD(),
+        lambda: keras.optimizers.Adam(amsgrad=True),
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()),
+        lambda: keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(keras.optimizers.Adam())
+        ),
+    ],
+)
+def test_another_optimizer_is_refused(optimizer, two_epochs):
+    model = make_keras()
+    model.compile(optimizer(), "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    with pytest.raises(
+        ValueError, match="another optimizer. Saved: .*Adam.* the same optim"
+    ):
+        Backup(two_epochs[0]).restore(model)
+    for mine, its in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+def test_another_model_is_refused(two_epochs):
+    other = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    other.compile("adam")
+    with pytest.raises(ValueError, match=r"another model.*\[6, 5\].*\[6, 4\]"):
+        Backup(two_epochs[0]).restore(other)
+    unbuilt = keras.Sequential([keras.layers.Dense(5)])
+    unbuilt.compile("adam")
+    with pytest.raises(ValueError, match="not built"):
+        Backup(two_epochs[0]).restore(unbuilt)
+    # To look at it needs no optimizer.
+    looked = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)])
+    assert Backup(two_epochs[0]).restore(looked) == 2
+
+
+def test_full_disk_loses_nothing(two_epochs, tmp_path):
+    shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    model = make_keras()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="(?s)before is unchanged.*3-"):
+            train(model, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    assert train(model, tmp_path)[0] == 2
+
+
+def test_folder_that_cannot_be_written(two_epochs, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="let the folder be written.*file"):
+        train(make_keras(), tmp_path / "file")
+    # The folder is read-only (root may write anywhere).
+    folder = tmp_path / "copy"
+    shutil.copytree(two_epochs[0], folder)
+    monkeypatch.setattr("builtins.open", read_only(open))
+    backup = Backup(folder)
+    model = make_keras()
+    assert backup.restore(model) == 2
+    with pytest.raises(PermissionError, match="let the folder be written"):
+        model.fit(*data(0), callbacks=[backup], verbose=0)
+
+
+def read_only(original):
+    def open_to_read(path, mode="r", *args, **kwargs):
+        if set(mode) & set("wax+"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return original(path, mode, *args, **kwargs)
+
+    return open_to_read
+
+
+# Without the rest of the package, to start fast.
+HOLD = """
+import os, sys
+sys.path.insert(0, {folder!r})
+import folder_lock
+lock = folder_lock.FolderLock({file!r})
+lock.acquire()
+if os.fork():
+    print("held", flush=True)
+    sys.stdin.read()
+else:
+    # Outlives it, as a worker that loads data may.
+    os.close(1)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.only_on("torch")
+def test_second_process_in_a_folder_is_told_at_once(two_epochs, tmp_path):
+    shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
+    model, file = two_epochs[1], str(tmp_path / "backup.lock")
+    script = HOLD.format(folder=os.path.dirname(keras_ff.__file__), file=file)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        in_use = f"is in use by process {holder.pid} on .* end it, or give"
+        for attempt in (
+            lambda: Backup(tmp_path).restore(model),
+            lambda: Backup(tmp_path).remove(),
+            lambda: model.fit(*data(0), callbacks=[Backup(tmp_path)]),
+        ):
+            with pytest.raises(ValueError, match=in_use):
+                attempt()
+        # A run that was killed leaves the file, but no lock.
+        holder.kill()
+        holder.wait()
+        assert os.path.exists(file)
+        assert Backup(tmp_path).restore(model) == 2
+    finally:
+        holder.kill()
+        holder.stdin.close()
+        holder.stdout.close()
+
+
+def test_within_a_process_the_last_one_has_the_folder(two_epochs, tmp_path):
+    shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
+    model, other = make_keras(), make_keras()
+    first = Backup(tmp_path)
+    assert first.restore(model) == 2
+    second = Backup(tmp_path)
+    assert second.restore(other) == 2
+
+    def take_over(epoch, logs):
+        if epoch == 3:
+            second.on_train_begin()
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=take_over)
+    with pytest.raises(ValueError, match="took .* over. Give every training"):
+        model.fit(
+            *data(0),
+            epochs=5,
+            initial_epoch=2,
+            callbacks=[callback, first],
+            verbose=0,
+        )
+    second.on_train_end()
+    assert "backup.lock" not in os.listdir(tmp_path)
+    assert Backup(tmp_path).restore(model) == 3
+
+
+def join_as(rank):
+    """Makes this process one of two."""
+    if keras.backend.backend() == "torch":
+        import torch
+        from torch.testing._internal.distributed.fake_pg import FakeStore
+
+        torch.distributed.init_process_group(
+            "fake", rank=rank, world_size=2, store=FakeStore()
+        )
+        return torch.distributed.destroy_process_group
+    import jax
+
+    joined = mock.patch.object(jax, "process_index", lambda: rank)
+    joined.start()
+    return joined.stop
+
+
+@pytest.mark.only_on("torch", "jax")
+def test_several_processes_share_a_folder(two_epochs, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(two_epochs[0], folder)
+    backups = []
+    for rank in (0, 1):
+        leave = join_as(rank)
+        try:
+            backup = Backup(folder)
+            backups.append(backup)
+            model = make_keras()
+            assert backup.restore(model) == 2
+            backup.set_model(model)
+            backup.on_train_begin()
+        finally:
+            leave()
+    for rank in (0, 1, 1):
+        leave = join_as(rank)
+        try:
+            backups[rank].on_epoch_end(2, {"rank": float(rank)})
+            backups[rank].on_train_end()
+            assert backups[rank].history()["rank"] == [rank]
+            if rank:
+                backups[rank].remove()
+        finally:
+            leave()
+    assert kinds(folder) == [
+        "2-#.weights.h5",
+        "3-#.weights.h5",
+        "backup.json",
+        "backup.previous.json",
+    ]
+    record = json.loads((folder / "backup.json").read_text())["record"]
+    assert record["logs"][2] == {"rank": 0.0}

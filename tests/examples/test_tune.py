@@ -45,7 +45,7 @@ def wait_for_backup(output, process, worker):
         if path.exists():
             ongoing = json.loads(path.read_text())["ongoing_trials"]
             folder = output / "search" / f"trial_{ongoing.get(worker)}"
-            if (folder / "backup" / "backup.json").exists():
+            if list(folder.glob("backup/*/backup.json")):
                 return ongoing[worker]
     raise AssertionError(process.communicate()[0][-3000:])
 

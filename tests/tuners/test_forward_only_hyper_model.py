@@ -303,11 +303,7 @@ def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
     with pytest.raises(KeyboardInterrupt):
         search(first, tmp_path / "cut")
     backup = tmp_path / "cut" / "untitled_project" / "trial_0" / "backup"
-    assert sorted(p.name for p in backup.iterdir()) == [
-        "1.weights.h5",
-        "backup.json",
-        "values.json",
-    ]
+    assert len(list(backup.glob("tuner0-*/backup.json"))) == 1
     tuner = search(second, tmp_path / "cut")
     assert (first.epochs, second.epochs) == ([0, 1], [2])
     assert list(tuner.oracle.trials) == ["0"]
@@ -321,16 +317,6 @@ def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
             second.histories[0][name], values, rtol=1e-5, atol=1e-6
         )
     assert not backup.exists()
-
-
-def test_backup_of_other_hyperparameters_is_not_used(tmp_path, one_layer):
-    first, second = Recorded(interrupt_in=2), Recorded()
-    with pytest.raises(KeyboardInterrupt):
-        search(first, tmp_path)
-    path = next(tmp_path.rglob("backup/values.json"))
-    path.write_text(path.read_text().replace("0.0001", "0.0002"))
-    search(second, tmp_path)
-    assert second.epochs == [0, 1, 2]
 
 
 def test_failed_trial_shows_its_error_and_the_search_goes_on(

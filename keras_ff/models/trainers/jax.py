@@ -118,3 +118,8 @@ def _values(scope, variables):
     return tuple(
         [scope.get_current_value(v) for v in group] for group in variables
     )
+
+
+def process_index():
+    """Which one of the processes this is that train a model together."""
+    return jax.process_index()

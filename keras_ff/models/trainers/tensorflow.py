@@ -54,3 +54,9 @@ class LocalTrainer(LocalStep):
     def _unscale(self, loss):
         # Keras divides losses by the replicas, over which it sums gradients.
         return loss * tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def process_index():
+    """Which one of the processes this is that train a model together."""
+    # The replicas that Keras knows on TensorFlow are of one process.
+    return 0

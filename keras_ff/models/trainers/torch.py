@@ -49,3 +49,11 @@ class LocalTrainer(LocalStep):
         torch.manual_seed(
             int(np.random.SeedSequence(seed).generate_state(1)[0])
         )
+
+
+def process_index():
+    """Which one of the processes this is that train a model together."""
+    group = torch.distributed
+    if group.is_available() and group.is_initialized():
+        return group.get_rank()
+    return 0
