@@ -16,7 +16,6 @@ import statistics
 
 import common
 import keras
-import numpy as np
 from keras import ops
 
 import keras_ff
@@ -46,51 +45,28 @@ class ProxyAnchorLoss(keras.losses.Loss):
         return loss * ops.ones_like(y_pred[:, 0])
 
 
-@keras.saving.register_keras_serializable(package="examples")
-class OneClassAChannel(keras.initializers.Initializer):
-    """An assignment of every channel to one class alone.
-
-    Args:
-        shuffle: bool, whether channels are dealt to classes at random, or in
-            contiguous groups as in DeeperForward.
-        seed: int, of the shuffling.
-    """
-
-    def __init__(self, shuffle=False, seed=0):
-        self.shuffle = shuffle
-        self.seed = seed
-
-    def __call__(self, shape, dtype=None):
-        channels, classes = shape
-        numbers = np.arange(channels) * classes // channels
-        if self.shuffle:
-            np.random.default_rng(self.seed).shuffle(numbers)
-        # Far beyond any temperature: the softmax gives 0 and 1.
-        return ops.convert_to_tensor(1e4 * np.eye(classes)[numbers], dtype)
-
-    def get_config(self):
-        return {"shuffle": self.shuffle, "seed": self.seed}
-
-
 def caw_study():
     """Variants of CAW-Conv: what differs from the published recipe."""
     entropy = keras_ff.regularizers.AssignmentEntropy
     orthogonality = keras_ff.regularizers.AssignmentOrthogonality
     contributions = keras_ff.contributions
+    one_class = keras_ff.initializers.OneClassAChannel
 
     def layer(**options):
         return {"layer_options": options}
 
     return {
         "CAW-Conv": {},
-        "frozen groups": {
-            **layer(assignment_initializer=OneClassAChannel()),
-            "freeze_heads": True,
-        },
-        "frozen at random": {
-            **layer(assignment_initializer=OneClassAChannel(shuffle=True)),
-            "freeze_heads": True,
-        },
+        "frozen groups": layer(
+            assignment_initializer=one_class(),
+            learnable_assignment=False,
+            learnable_temperature=False,
+        ),
+        "frozen at random": layer(
+            assignment_initializer=one_class(shuffle=True),
+            learnable_assignment=False,
+            learnable_temperature=False,
+        ),
         "no regularizer": layer(assignment_regularizers=None),
         "entropy alone": layer(assignment_regularizers=entropy()),
         "orthogonality normalized": layer(
@@ -128,7 +104,6 @@ def build_caw(variant, info, flags):
         "layer_clipnorm": 1.0,
         "contribution": keras_ff.contributions.LossAware,
         "layer_options": {},
-        "freeze_heads": False,
         **caw_study()[variant],
     }
     model = getattr(keras_ff.applications, flags.architecture)(
@@ -143,9 +118,6 @@ def build_caw(variant, info, flags):
         ),
         layer_options=options["layer_options"],
     )
-    if options["freeze_heads"]:
-        for layer in model.local_layers:
-            layer.head.trainable = False
     model.compile(
         optimizer=keras.optimizers.AdamW(weight_decay=5e-4),
         loss=keras_ff.losses.LocalCrossentropy(options["label_smoothing"]),

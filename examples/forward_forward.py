@@ -39,7 +39,7 @@ def main():
                 *[
                     keras_ff.layers.FFDense(
                         round(units * flags.width_multiplier),
-                        goodness=flags.goodness,
+                        reduction=flags.goodness,
                         peer_normalization=flags.peer_normalization,
                     )
                     for units in ARCHITECTURES[flags.architecture]

@@ -136,6 +136,6 @@ python examples/ablation.py caw --architecture resnet17 --dataset cifar10 \\
 - Change one thing at a time, with several seeds, and compare runs of the same
   seed: the spread between seeds is often larger than the effect.
 - In short trainings, start `CAWConv2D` at `temperature=1.0`, or freeze the
-  assignment at one class a channel: `layer.head.trainable = False`, with
-  `OneClassAChannel` of `examples/ablation.py` as its initializer.
+  assignment at one class a channel: `learnable_assignment=False`, with
+  `keras_ff.initializers.OneClassAChannel()` as its initializer.
 """

@@ -53,6 +53,11 @@ def all_layers(layer, include_self=True):
     return layer._flatten_layers(include_self=include_self)
 
 
+def own_layers(layer):
+    """What a layer is made of, the first level only."""
+    return layer._flatten_layers(include_self=False, recursive=False)
+
+
 def additional_loss(model, term):
     """What a loss of `layer.losses` adds to the model's, a scalar."""
     return model._aggregate_additional_loss(term)

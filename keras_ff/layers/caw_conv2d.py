@@ -1,12 +1,12 @@
 import keras
 
-from keras_ff.layers.assigned_layer import AssignedLayer
-from keras_ff.layers.assigned_layer import assignment_head
-from keras_ff.layers.local_conv2d import LocalConv2D
+from keras_ff.layers.channel_class_assignment import ChannelClassAssignment
+from keras_ff.layers.delegate import Delegate
+from keras_ff.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class CAWConv2D(AssignedLayer, LocalConv2D):
+class CAWConv2D(KernelLayer):
     """CAW-Conv: a local convolution whose channels are assigned to classes.
 
     ```
@@ -26,8 +26,9 @@ class CAWConv2D(AssignedLayer, LocalConv2D):
         dropout: float in `[0, 1)`, element-wise, before the goodness.
             Defaults to `0.1`, as published.
         normalization: `"instance"`, `"group"` (as many groups as classes),
-            `"layer"`, `"rms"` or `None`. Defaults to `"instance"`, as
-            published; it is left out where the map is one pixel.
+            `"layer"`, `"rms"`, a Keras layer without trainable weights, or
+            `None`. Defaults to `"instance"`, as published; it is left out
+            where the map is one pixel.
         kernel_initializer: defaults to uniform within
             `1 / sqrt(fan_in)`, as published.
         pooling: coefficients of mean, max and min. Defaults to
@@ -37,6 +38,7 @@ class CAWConv2D(AssignedLayer, LocalConv2D):
         temperature_decay: float, per epoch. Defaults to `0.995`.
         temperature_range: bounds. Defaults to `(0.1, 100.0)`.
         assignment_initializer: defaults to 0.5 everywhere.
+        learnable_assignment: bool. Defaults to `True`.
         assignment_regularizers: a regularizer of the assignment or a list,
             `None`, or `"published"` (the default) for
             `[AssignmentEntropy(1e-2), AssignmentOrthogonality(1e-3)]`.
@@ -73,6 +75,12 @@ class CAWConv2D(AssignedLayer, LocalConv2D):
       released code
     """
 
+    operation_class = keras.layers.Conv2D
+    head_class = ChannelClassAssignment
+
+    assignment = Delegate("head")
+    log_temperature = Delegate("head")
+
     def __init__(
         self,
         filters,
@@ -83,11 +91,10 @@ class CAWConv2D(AssignedLayer, LocalConv2D):
         kernel_initializer=None,
         **kwargs,
     ):
-        head = assignment_head(num_classes, kwargs, kwargs.get("data_format"))
         super().__init__(
-            filters,
-            kernel_size,
-            goodness=head,
+            filters=filters,
+            kernel_size=kernel_size,
+            num_classes=num_classes,
             dropout=dropout,
             normalization=normalization,
             kernel_initializer=kernel_initializer

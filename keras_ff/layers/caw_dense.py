@@ -1,12 +1,12 @@
 import keras
 
-from keras_ff.layers.assigned_layer import AssignedLayer
-from keras_ff.layers.assigned_layer import assignment_head
-from keras_ff.layers.local_dense import LocalDense
+from keras_ff.layers.channel_class_assignment import ChannelClassAssignment
+from keras_ff.layers.delegate import Delegate
+from keras_ff.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class CAWDense(AssignedLayer, LocalDense):
+class CAWDense(KernelLayer):
     """A local dense layer whose units are assigned to classes.
 
     CAW-Conv without a map: `y = dropout(relu(stop_gradient(x) @ kernel))`,
@@ -18,11 +18,11 @@ class CAWDense(AssignedLayer, LocalDense):
         units: int, the number of units.
         num_classes: int, at least 2. It need not divide `units`.
         dropout: float in `[0, 1)`. Defaults to `0.1`.
-        normalization: `"group"`, `"layer"`, `"rms"` or `None`. Defaults to
-            `"layer"`.
+        normalization: `"group"`, `"layer"`, `"rms"`, a Keras layer without
+            trainable weights, or `None`. Defaults to `"layer"`.
         kernel_initializer: defaults to uniform within `1 / sqrt(fan_in)`.
         pooling, temperature, learnable_temperature, temperature_decay,
-            temperature_range, assignment_initializer,
+            temperature_range, assignment_initializer, learnable_assignment,
             assignment_regularizers: as in `CAWConv2D`; there is no map, so
             `pooling` changes nothing.
         **kwargs: the other arguments of `keras.layers.Dense` and of
@@ -53,6 +53,12 @@ class CAWDense(AssignedLayer, LocalDense):
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
 
+    operation_class = keras.layers.Dense
+    head_class = ChannelClassAssignment
+
+    assignment = Delegate("head")
+    log_temperature = Delegate("head")
+
     def __init__(
         self,
         units,
@@ -63,8 +69,8 @@ class CAWDense(AssignedLayer, LocalDense):
         **kwargs,
     ):
         super().__init__(
-            units,
-            goodness=assignment_head(num_classes, kwargs),
+            units=units,
+            num_classes=num_classes,
             dropout=dropout,
             normalization=normalization,
             kernel_initializer=kernel_initializer

@@ -40,7 +40,11 @@ class ChannelClassAssignment(GoodnessHead):
         assignment_initializer: initializer of the assignment. Defaults to
             0.5 everywhere, as published: the first step then trains the
             assignment only; `keras.initializers.RandomNormal(0.5, 0.01)`
-            breaks the symmetry at once.
+            breaks the symmetry at once. A fixed assignment of one class a
+            channel is `keras_ff.initializers.OneClassAChannel()` with
+            `learnable_assignment=False`.
+        learnable_assignment: bool, whether the assignment is trained.
+            Defaults to `True`.
         assignment_regularizers: a regularizer of `M` or a list of them, or
             `"published"` for `[AssignmentEntropy(),
             AssignmentOrthogonality()]`. Defaults to `"published"`; `None` is
@@ -82,6 +86,7 @@ class ChannelClassAssignment(GoodnessHead):
         temperature_decay=0.995,
         temperature_range=(0.1, 100.0),
         assignment_initializer=None,
+        learnable_assignment=True,
         assignment_regularizers="published",
         data_format=None,
         **kwargs,
@@ -107,6 +112,7 @@ class ChannelClassAssignment(GoodnessHead):
         self.pooling = tuple(pooling)
         self.temperature = temperature
         self.learnable_temperature = learnable_temperature
+        self.learnable_assignment = learnable_assignment
         self.temperature_decay = temperature_decay
         self.temperature_range = (low, high)
         self.assignment_initializer = keras.initializers.get(
@@ -131,7 +137,8 @@ class ChannelClassAssignment(GoodnessHead):
             name="assignment",
             shape=(self.num_channels(input_shape), self.num_classes),
             initializer=self.assignment_initializer,
-            dtype="float32",
+            trainable=self.learnable_assignment,
+            dtype=self.score_dtype,
             autocast=False,
         )
         self.log_temperature = self.add_weight(
@@ -139,7 +146,7 @@ class ChannelClassAssignment(GoodnessHead):
             shape=(),
             initializer=keras.initializers.Constant(math.log(self.temperature)),
             trainable=self.learnable_temperature,
-            dtype="float32",
+            dtype=self.score_dtype,
             autocast=False,
         )
         self.epoch = self.add_weight(
@@ -147,7 +154,7 @@ class ChannelClassAssignment(GoodnessHead):
             shape=(),
             initializer="zeros",
             trainable=False,
-            dtype="float32",
+            dtype=self.score_dtype,
             autocast=False,
         )
 
@@ -181,7 +188,7 @@ class ChannelClassAssignment(GoodnessHead):
 
     def pool(self, activation):
         """The activity of every channel, `(batch, channels)` in float32."""
-        activation = ops.cast(activation, "float32")
+        activation = ops.cast(activation, self.score_dtype)
         axes = self.spatial_axes(activation.shape)
         if not axes:
             return activation
@@ -199,6 +206,7 @@ class ChannelClassAssignment(GoodnessHead):
             pooling=self.pooling,
             temperature=self.temperature,
             learnable_temperature=self.learnable_temperature,
+            learnable_assignment=self.learnable_assignment,
             temperature_decay=self.temperature_decay,
             temperature_range=self.temperature_range,
             assignment_initializer=keras.initializers.serialize(

@@ -49,7 +49,7 @@ class ChannelGroups(GoodnessHead):
             )
 
     def call(self, inputs):
-        x = ops.cast(inputs, "float32")
+        x = ops.cast(inputs, self.score_dtype)
         axes = self.spatial_axes(x.shape)
         if axes:
             x = ops.mean(x, axis=axes)

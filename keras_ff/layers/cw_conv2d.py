@@ -1,11 +1,12 @@
 import keras
 
+from keras_ff.checks import check_num_classes
 from keras_ff.layers.channel_groups import ChannelGroups
-from keras_ff.layers.local_conv2d import LocalConv2D
+from keras_ff.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class CWConv2D(LocalConv2D):
+class CWConv2D(KernelLayer):
     """CW-Conv (DeeperForward): a local convolution with one group a class.
 
     ```
@@ -20,8 +21,9 @@ class CWConv2D(LocalConv2D):
         num_classes: int, at least 2.
         dropout: float in `[0, 1)`, element-wise, before the goodness.
             Defaults to `0.2`, as published.
-        normalization: `"instance"`, `"group"`, `"layer"`, `"rms"` or `None`.
-            Defaults to `"group"`, as published.
+        normalization: `"instance"`, `"group"`, `"layer"`, `"rms"`, a Keras
+            layer without trainable weights, or `None`. Defaults to
+            `"group"`, as published.
         kernel_initializer: defaults to normal with variance
             `2 / fan_out`, as published.
         **kwargs: the other arguments of `keras.layers.Conv2D` and of
@@ -53,6 +55,9 @@ class CWConv2D(LocalConv2D):
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     """
 
+    operation_class = keras.layers.Conv2D
+    head_class = ChannelGroups
+
     def __init__(
         self,
         filters,
@@ -63,12 +68,7 @@ class CWConv2D(LocalConv2D):
         kernel_initializer=None,
         **kwargs,
     ):
-        head = ChannelGroups(
-            num_classes,
-            data_format=kwargs.get("data_format"),
-            dtype=kwargs.get("dtype"),
-            name="channel_groups",
-        )
+        num_classes = check_num_classes(num_classes)
         if filters % num_classes:
             raise ValueError(
                 "`filters` must be a multiple of `num_classes`: every class "
@@ -76,9 +76,9 @@ class CWConv2D(LocalConv2D):
                 f"Received: filters={filters}, num_classes={num_classes}"
             )
         super().__init__(
-            filters,
-            kernel_size,
-            goodness=head,
+            filters=filters,
+            kernel_size=kernel_size,
+            num_classes=num_classes,
             dropout=dropout,
             normalization=normalization,
             kernel_initializer=kernel_initializer
@@ -87,8 +87,3 @@ class CWConv2D(LocalConv2D):
             ),
             **kwargs,
         )
-
-    def get_config(self):
-        config = super().get_config()
-        config["num_classes"] = self.head.num_classes
-        return config

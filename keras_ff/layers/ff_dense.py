@@ -1,13 +1,14 @@
 import keras
 from keras import ops
 
-from keras_ff.layers.local_dense import LocalDense
+from keras_ff.layers.goodness_head import score_dtype
+from keras_ff.layers.kernel_layer import KernelLayer
 from keras_ff.layers.normalization import RMSFeatures
 from keras_ff.layers.squared_goodness import SquaredGoodness
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class FFDense(LocalDense):
+class FFDense(KernelLayer):
     """A dense layer of the original Forward-Forward.
 
     ```
@@ -22,7 +23,7 @@ class FFDense(LocalDense):
 
     Args:
         units: int, the number of units.
-        goodness: `"sum"` or `"mean"` of the squares. Defaults to `"sum"`.
+        reduction: `"sum"` or `"mean"` of the squares. Defaults to `"sum"`.
         threshold: float, what a unit's square is compared with: with the sum
             the published threshold is the number of units, `1.0` here.
             Defaults to `1.0`.
@@ -65,10 +66,13 @@ class FFDense(LocalDense):
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345)
     """
 
+    operation_class = keras.layers.Dense
+    head_class = SquaredGoodness
+
     def __init__(
         self,
         units,
-        goodness="sum",
+        reduction="sum",
         threshold=1.0,
         peer_normalization=0.0,
         peer_momentum=0.9,
@@ -88,14 +92,12 @@ class FFDense(LocalDense):
                 "`peer_momentum` must be in [0, 1). "
                 f"Received: peer_momentum={peer_momentum}"
             )
-        dtype = kwargs.get("dtype")
         super().__init__(
-            units,
-            goodness=SquaredGoodness(
-                goodness, threshold, dtype=dtype, name="squared_goodness"
-            ),
+            units=units,
+            reduction=reduction,
+            threshold=threshold,
             dropout=dropout,
-            normalization=RMSFeatures(axis=-1, dtype=dtype),
+            normalization=RMSFeatures(axis=-1, dtype=kwargs.get("dtype")),
             activation=activation,
             use_bias=use_bias,
             kernel_initializer=kernel_initializer
@@ -112,17 +114,17 @@ class FFDense(LocalDense):
         if self.peer_normalization:
             self.mean_activity = self.add_weight(
                 name="mean_activity",
-                shape=(self.dense.units,),
+                shape=(self.operation.units,),
                 initializer=keras.initializers.Constant(0.5),
                 trainable=False,
-                dtype="float32",
+                dtype=score_dtype(self),
                 autocast=False,
             )
 
     def activate(self, inputs, training=None):
         activation = super().activate(inputs, training)
         if self.peer_normalization and training:
-            positive = ops.cast(activation[:, 0], "float32")
+            positive = ops.cast(activation[:, 0], score_dtype(self))
             momentum = self.peer_momentum
             activity = momentum * self.mean_activity
             activity += (1 - momentum) * ops.mean(positive, axis=0)
@@ -135,8 +137,6 @@ class FFDense(LocalDense):
         config = super().get_config()
         del config["normalization"]
         config.update(
-            goodness=self.head.reduction,
-            threshold=self.head.threshold,
             peer_normalization=self.peer_normalization,
             peer_momentum=self.peer_momentum,
         )

@@ -1,12 +1,14 @@
 import keras
 
 from keras_ff.checks import check_num_classes
+from keras_ff.layers.composite_layer import CompositeLayer
 
 
-class GoodnessHead(keras.layers.Layer):
+class GoodnessHead(CompositeLayer):
     """Base class of the goodness heads: from an activation to class scores.
 
-    A subclass implements `call(activation)`, which computes in float32.
+    A subclass implements `call(activation)`, which computes in
+    `score_dtype`: float32, or float64 under a policy of float64.
 
     Args:
         num_classes: int, at least 2.
@@ -32,6 +34,11 @@ class GoodnessHead(keras.layers.Layer):
             )
         self.data_format = data_format
 
+    @property
+    def score_dtype(self):
+        """The dtype of the scores and of what they are computed from."""
+        return score_dtype(self)
+
     def num_channels(self, shape):
         """The number of channels of an activation of this shape."""
         first = self.data_format == "channels_first" and len(shape) > 2
@@ -47,10 +54,15 @@ class GoodnessHead(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, dtype="float32")
+        return keras.KerasTensor(shape, dtype=self.score_dtype)
 
     def get_config(self):
         config = super().get_config()
         config["num_classes"] = self.num_classes
         config["data_format"] = self.data_format
         return config
+
+
+def score_dtype(layer):
+    """What a layer scores in: its own dtype, if that is not below float32."""
+    return keras.backend.result_type(layer.compute_dtype, "float32")

@@ -62,11 +62,12 @@ class GoodnessProjection(PooledHead):
             use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             kernel_regularizer=kernel_regularizer,
-            dtype="float32",
+            dtype=self.score_dtype,
             name="projection",
         )
 
     def build(self, input_shape):
+        super().build(input_shape)
         self.projection.build(self.pooled_shape(input_shape))
 
     def call(self, inputs):

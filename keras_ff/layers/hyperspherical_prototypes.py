@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff.checks import check_integer
+from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.pooled_head import PooledHead
 
 
@@ -105,6 +106,7 @@ class HypersphericalPrototypes(PooledHead):
         self.epsilon = epsilon
 
     def build(self, input_shape):
+        super().build(input_shape)
         shape = tuple(input_shape)
         if self.embedding is not None:
             if not self.embedding.built:
@@ -119,7 +121,7 @@ class HypersphericalPrototypes(PooledHead):
             ),
             initializer=self.prototype_initializer,
             trainable=self.learnable_prototypes,
-            dtype="float32",
+            dtype=self.score_dtype,
             autocast=False,
         )
 
@@ -204,8 +206,7 @@ class HypersphericalPrototypes(PooledHead):
         config.update(
             prototypes_per_class=self.prototypes_per_class,
             beta=self.beta,
-            embedding=embedding
-            and keras.saving.serialize_keras_object(embedding),
+            embedding=embedding and serialize_part(embedding, self),
             prototype_initializer=keras.initializers.serialize(
                 self.prototype_initializer
             ),
@@ -220,7 +221,7 @@ class HypersphericalPrototypes(PooledHead):
         config["embedding"] = keras.saving.deserialize_keras_object(
             config["embedding"]
         )
-        return cls(**config)
+        return super().from_config(config)
 
 
 def _mean_directions(samples, prototypes, rounds):

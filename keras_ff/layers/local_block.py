@@ -1,7 +1,9 @@
 import keras
 
+from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
+from keras_ff.layers.normalization import serialize_normalization
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -75,18 +77,16 @@ class LocalBlock(LocalLayer):
             normalization,
             num_classes=getattr(goodness, "num_classes", None),
             dtype=self.dtype_policy,
+            data_format=getattr(goodness, "data_format", None),
         )
 
     def get_config(self):
         config = super().get_config()
         config["layers"] = [
-            keras.saving.serialize_keras_object(layer) for layer in self.layers
+            serialize_part(layer, self) for layer in self.layers
         ]
-        config["goodness"] = keras.saving.serialize_keras_object(self.head)
-        normalization = self._normalization_argument
-        if isinstance(normalization, keras.Layer):
-            normalization = keras.saving.serialize_keras_object(normalization)
-        config["normalization"] = normalization
+        config["goodness"] = serialize_part(self.head, self)
+        config["normalization"] = serialize_normalization(self)
         return config
 
     @classmethod
@@ -95,6 +95,4 @@ class LocalBlock(LocalLayer):
         config = dict(config)
         config["layers"] = [revive(layer) for layer in config["layers"]]
         config["goodness"] = revive(config["goodness"])
-        if isinstance(config["normalization"], dict):
-            config["normalization"] = revive(config["normalization"])
-        return cls(**config)
+        return super().from_config(config)

@@ -1,12 +1,15 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.layers.goodness_head import score_dtype
 
-class LocalLayer(keras.layers.Layer):
+
+class LocalLayer(CompositeLayer):
     """Base class of layers that learn from their own loss only.
 
     A local layer stops the gradient at its input, runs its sub-layers,
-    scores the classes with a goodness head and hands its normalised
+    scores the classes with a goodness head and hands its normalized
     activation on. No gradient enters or leaves it.
 
     A subclass sets three attributes in its constructor, after
@@ -26,8 +29,9 @@ class LocalLayer(keras.layers.Layer):
         training: bool, whether the layer trains (dropout and the like).
 
     Output shape:
-        A pair `(features, goodness)`: the normalised activation, and float32
-        class scores of shape `(batch, num_classes)`, used as logits.
+        A pair `(features, goodness)`: the normalized activation, and float32
+        class scores of shape `(batch, num_classes)`, used as logits (float64
+        under a policy of float64).
 
     Example:
 
@@ -58,6 +62,7 @@ class LocalLayer(keras.layers.Layer):
         return [name for name in super().__dir__() if name != "goodness"]
 
     def build(self, input_shape):
+        super().build(input_shape)
         shape = input_shape
         for layer in self.layers:
             _build(layer, shape)
@@ -88,7 +93,7 @@ class LocalLayer(keras.layers.Layer):
         features = ops.stop_gradient(activation)
         if self.normalization is not None:
             features = self.normalization(features)
-        return features, ops.cast(goodness, "float32")
+        return features, ops.cast(goodness, score_dtype(self.head))
 
     def compute_output_shape(self, input_shape):
         shape = input_shape
@@ -103,7 +108,7 @@ class LocalLayer(keras.layers.Layer):
         last = self.normalization or self.layers[-1]
         return (
             keras.KerasTensor(features, dtype=last.compute_dtype),
-            keras.KerasTensor(goodness, dtype="float32"),
+            keras.KerasTensor(goodness, dtype=score_dtype(self.head)),
         )
 
 

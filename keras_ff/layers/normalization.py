@@ -1,6 +1,9 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.composite_layer import serialize_part
+from keras_ff.layers.goodness_head import score_dtype
+
 NORMALIZATIONS = ("instance", "group", "layer", "rms")
 
 
@@ -13,7 +16,7 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
         identifier: `"instance"` (each channel over the map), `"group"` (as
             many groups of channels as classes), `"layer"` (all of a sample),
             `"rms"` (a sample divided by its root mean square, as in the
-            original Forward-Forward), a Keras layer, or `None`.
+            original Forward-Forward), a Keras layer or its config, or `None`.
         num_classes: int, the number of groups of `"group"`.
         dtype: dtype policy of the layer.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
@@ -26,6 +29,8 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
         ValueError: if the identifier is unknown, or `"group"` is asked for
             without a number of classes.
     """
+    if isinstance(identifier, dict):
+        return keras.saving.deserialize_keras_object(identifier)
     if identifier is None or isinstance(identifier, keras.Layer):
         return identifier
     if identifier == "rms":
@@ -46,13 +51,35 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
     )
 
 
+def serialize_normalization(owner):
+    """The argument `normalization` that a local layer was made with."""
+    argument = owner._normalization_argument
+    if argument is None or isinstance(argument, str):
+        return argument
+    return serialize_part(owner.normalization, owner)
+
+
 def channel_axis(data_format=None):
     data_format = data_format or keras.config.image_data_format()
     return 1 if data_format == "channels_first" else -1
 
 
+class FeatureNormalization(keras.layers.Layer):
+    """Base class of normalizations without weights.
+
+    Statistics are float32, or float64 under a policy of float64.
+    """
+
+    def call(self, inputs):
+        x = ops.cast(inputs, score_dtype(self))
+        return ops.cast(self.normalize(x), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 @keras.saving.register_keras_serializable(package="keras_ff")
-class RMSFeatures(keras.layers.Layer):
+class RMSFeatures(FeatureNormalization):
     """Divides each sample by its root mean square.
 
     Args:
@@ -65,16 +92,12 @@ class RMSFeatures(keras.layers.Layer):
         super().__init__(**kwargs)
         self.axis = axis
 
-    def call(self, inputs):
-        x = ops.cast(inputs, "float32")
+    def normalize(self, x):
         axis = self.axis
         if axis is None:
             axis = tuple(range(1, len(x.shape)))
         mean_square = ops.mean(ops.square(x), axis=axis, keepdims=True)
-        return ops.cast(x * ops.rsqrt(mean_square + 1e-5), inputs.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+        return x * ops.rsqrt(mean_square + 1e-5)
 
     def get_config(self):
         config = super().get_config()
@@ -83,8 +106,11 @@ class RMSFeatures(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class GroupFeatures(keras.layers.Layer):
-    """Standardizes each group of channels of a sample, in float32.
+class GroupFeatures(FeatureNormalization):
+    """Standardizes each group of channels of a sample.
+
+    A group that is a single number would become zero: on a map of one pixel
+    the layer then passes its input through, without a map it is refused.
 
     `keras.layers.GroupNormalization` takes the variance from
     `keras.ops.moments`, which on PyTorch is `E[x^2] - E[x]^2`: inexact for a
@@ -94,12 +120,18 @@ class GroupFeatures(keras.layers.Layer):
         groups: int, the number of groups; -1 is a group for every channel.
         axis: int, the axis of the channels.
         **kwargs: base layer keyword arguments.
+
+    Raises:
+        ValueError: if the groups do not divide the channels, or there is no
+            map and every group is a single number.
     """
 
     def __init__(self, groups, axis, **kwargs):
         super().__init__(**kwargs)
         self.groups = groups
         self.axis = axis
+        self.centers_channels = False
+        self._single = False
 
     def build(self, input_shape):
         channels = input_shape[self.axis]
@@ -108,9 +140,23 @@ class GroupFeatures(keras.layers.Layer):
                 "The number of channels must be a multiple of the number of "
                 f"groups. Received: {channels} channels, {self.groups} groups"
             )
+        axis = self.axis % len(input_shape)
+        spatial = [*input_shape[1:axis], *input_shape[axis + 1 :]]
+        alone = self.groups in (-1, channels)
+        self._single = alone and all(size == 1 for size in spatial)
+        # Whether the mean of every channel over the map is zero.
+        self.centers_channels = alone and not self._single
+        if self._single and not spatial:
+            raise ValueError(
+                "Normalization would make every unit zero, because each is a "
+                "group by itself. Use normalization='layer', 'rms' or None, "
+                f"or more units than groups. Received: {channels} units, "
+                f"{'as many' if self.groups == -1 else self.groups} groups"
+            )
 
-    def call(self, inputs):
-        x = ops.cast(inputs, "float32")
+    def normalize(self, x):
+        if self._single:
+            return x
         shape = ops.shape(x)
         axis = self.axis % len(shape)
         if self.groups != -1:
@@ -119,11 +165,7 @@ class GroupFeatures(keras.layers.Layer):
         axes = [i for i in range(1, len(x.shape)) if i != axis]
         x = x - ops.mean(x, axis=axes, keepdims=True)
         variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
-        x = x * ops.rsqrt(variance + 1e-5)
-        return ops.cast(ops.reshape(x, shape), self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+        return ops.reshape(x * ops.rsqrt(variance + 1e-5), shape)
 
     def get_config(self):
         config = super().get_config()

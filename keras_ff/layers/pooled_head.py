@@ -23,7 +23,7 @@ class PooledHead(GoodnessHead):
         self._grid = None
         if isinstance(pooling, int) and pooling > 0:
             self._grid = keras.layers.AdaptiveAveragePooling2D(
-                pooling, data_format=self.data_format, dtype="float32"
+                pooling, data_format=self.data_format, dtype=self.score_dtype
             )
         elif pooling not in ("average", "flatten"):
             raise ValueError(
@@ -34,7 +34,7 @@ class PooledHead(GoodnessHead):
 
     def pool(self, activation):
         """The activation as float32 vectors, `(batch, features)`."""
-        x = ops.cast(activation, "float32")
+        x = ops.cast(activation, self.score_dtype)
         axes = self.spatial_axes(x.shape)
         if not axes:
             return x

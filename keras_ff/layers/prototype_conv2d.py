@@ -1,12 +1,12 @@
 import keras
 
-from keras_ff.layers.local_conv2d import LocalConv2D
-from keras_ff.layers.prototype_layer import PrototypeLayer
-from keras_ff.layers.prototype_layer import prototype_head
+from keras_ff.layers.delegate import Delegate
+from keras_ff.layers.hyperspherical_prototypes import HypersphericalPrototypes
+from keras_ff.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class PrototypeConv2D(PrototypeLayer, LocalConv2D):
+class PrototypeConv2D(KernelLayer):
     """HFF: a local convolution that classifies on a hypersphere.
 
     ```
@@ -34,8 +34,9 @@ class PrototypeConv2D(PrototypeLayer, LocalConv2D):
         pooling: `"average"`, `"flatten"`, or an int `n`, a grid of `n` by `n`
             averages of the embedding. Defaults to `"average"`.
         dropout: float in `[0, 1)`, element-wise. Defaults to `0.0`.
-        normalization: `"instance"`, `"group"`, `"layer"`, `"rms"` or `None`.
-            Defaults to `"instance"`.
+        normalization: `"instance"`, `"group"`, `"layer"`, `"rms"`, a Keras
+            layer without trainable weights, or `None`. Defaults to
+            `"instance"`.
         kernel_initializer: defaults to `"he_normal"`.
         prototypes_per_class, beta, prototype_initializer,
             learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
@@ -70,6 +71,11 @@ class PrototypeConv2D(PrototypeLayer, LocalConv2D):
     - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
     """
 
+    operation_class = keras.layers.Conv2D
+    head_class = HypersphericalPrototypes
+
+    prototypes = Delegate("head")
+
     def __init__(
         self,
         filters,
@@ -83,7 +89,6 @@ class PrototypeConv2D(PrototypeLayer, LocalConv2D):
         kernel_initializer="he_normal",
         **kwargs,
     ):
-        data_format = kwargs.get("data_format")
         embedding = None
         if embedding_size is not None:
             embedding = keras.layers.Conv2D(
@@ -92,28 +97,34 @@ class PrototypeConv2D(PrototypeLayer, LocalConv2D):
                 padding="same",
                 use_bias=False,
                 kernel_initializer=embedding_initializer,
-                data_format=data_format,
+                data_format=kwargs.get("data_format"),
                 dtype=kwargs.get("dtype"),
                 name="embedding",
             )
         super().__init__(
-            filters,
-            kernel_size,
-            goodness=prototype_head(
-                num_classes, kwargs, embedding, data_format
-            ),
+            filters=filters,
+            kernel_size=kernel_size,
+            num_classes=num_classes,
+            embedding=embedding,
             dropout=dropout,
             normalization=normalization,
             kernel_initializer=kernel_initializer,
             **kwargs,
         )
         self.embedding_size = embedding_size
+        self.embedding_kernel_size = embedding_kernel_size
         self.embedding_initializer = keras.initializers.get(
             embedding_initializer
         )
-        self.embedding_kernel_size = embedding_kernel_size
 
     def get_config(self):
         config = super().get_config()
-        config["embedding_kernel_size"] = self.embedding_kernel_size
+        del config["embedding"]
+        config.update(
+            embedding_size=self.embedding_size,
+            embedding_kernel_size=self.embedding_kernel_size,
+            embedding_initializer=keras.initializers.serialize(
+                self.embedding_initializer
+            ),
+        )
         return config

@@ -1,12 +1,12 @@
 import keras
 
-from keras_ff.layers.local_dense import LocalDense
-from keras_ff.layers.prototype_layer import PrototypeLayer
-from keras_ff.layers.prototype_layer import prototype_head
+from keras_ff.layers.delegate import Delegate
+from keras_ff.layers.hyperspherical_prototypes import HypersphericalPrototypes
+from keras_ff.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class PrototypeDense(PrototypeLayer, LocalDense):
+class PrototypeDense(KernelLayer):
     """HFF: a local dense layer that classifies on a hypersphere.
 
     ```
@@ -29,8 +29,8 @@ class PrototypeDense(PrototypeLayer, LocalDense):
             `"glorot_uniform"`.
         use_bias: bool. Defaults to `True`.
         dropout: float in `[0, 1)`. Defaults to `0.0`.
-        normalization: `"group"`, `"layer"`, `"rms"` or `None`. Defaults to
-            `"rms"`.
+        normalization: `"group"`, `"layer"`, `"rms"`, a Keras layer without
+            trainable weights, or `None`. Defaults to `"rms"`.
         kernel_initializer: defaults to `"he_normal"`.
         prototypes_per_class, beta, prototype_initializer,
             learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
@@ -63,6 +63,11 @@ class PrototypeDense(PrototypeLayer, LocalDense):
     - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
     """
 
+    operation_class = keras.layers.Dense
+    head_class = HypersphericalPrototypes
+
+    prototypes = Delegate("head")
+
     def __init__(
         self,
         units,
@@ -85,8 +90,9 @@ class PrototypeDense(PrototypeLayer, LocalDense):
                 name="embedding",
             )
         super().__init__(
-            units,
-            goodness=prototype_head(num_classes, kwargs, embedding),
+            units=units,
+            num_classes=num_classes,
+            embedding=embedding,
             use_bias=use_bias,
             dropout=dropout,
             normalization=normalization,
@@ -97,3 +103,14 @@ class PrototypeDense(PrototypeLayer, LocalDense):
         self.embedding_initializer = keras.initializers.get(
             embedding_initializer
         )
+
+    def get_config(self):
+        config = super().get_config()
+        del config["embedding"]
+        config.update(
+            embedding_size=self.embedding_size,
+            embedding_initializer=keras.initializers.serialize(
+                self.embedding_initializer
+            ),
+        )
+        return config

@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.goodness_head import score_dtype
+
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class SquaredGoodness(keras.layers.Layer):
@@ -40,8 +42,8 @@ class SquaredGoodness(keras.layers.Layer):
         super().__init__(**kwargs)
         if reduction not in ("sum", "mean"):
             raise ValueError(
-                "The goodness must be the 'sum' or the 'mean' of squares. "
-                f"Received: {reduction!r}"
+                "`reduction` must be 'sum' or 'mean'. "
+                f"Received: reduction={reduction!r}"
             )
         if not 0.0 <= threshold < float("inf"):
             raise ValueError(
@@ -52,7 +54,8 @@ class SquaredGoodness(keras.layers.Layer):
         self.threshold = threshold
 
     def call(self, inputs):
-        excess = ops.square(ops.cast(inputs, "float32")) - self.threshold
+        excess = ops.square(ops.cast(inputs, score_dtype(self)))
+        excess = excess - self.threshold
         reduce = ops.sum if self.reduction == "sum" else ops.mean
         return reduce(excess, axis=-1)
 
@@ -61,7 +64,7 @@ class SquaredGoodness(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, dtype="float32")
+        return keras.KerasTensor(shape, dtype=score_dtype(self))
 
     def get_config(self):
         config = super().get_config()

@@ -91,7 +91,7 @@ class ForwardForwardModel(ForwardOnlyModel):
         if "outputs" not in kwargs and len(args) + ("layers" in kwargs) == 1:
             layers = args.pop() if args else kwargs.pop("layers")
             args = [_with_overlay(layers, kwargs)]
-            units = [layer.dense.units for layer in layers[1:]]
+            units = [layer.operation.units for layer in layers[1:]]
             options["units"] = sum(units[1:] or units)
             options["contribution"] = options.get("contribution") or SkipFirst()
         elif not isinstance(

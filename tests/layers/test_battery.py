@@ -70,6 +70,7 @@ LAYERS = {
             bias_initializer=constant(0.6),
             kernel_regularizer=keras.regularizers.L2(0.03),
             bias_regularizer=keras.regularizers.L1(0.02),
+            activity_regularizer=keras.regularizers.L1(0.01),
             kernel_constraint=keras.constraints.MaxNorm(3.0),
             bias_constraint=keras.constraints.MaxNorm(2.0),
             pooling=(0.5, 0.2, 0.1),
@@ -78,13 +79,14 @@ LAYERS = {
             temperature_decay=0.9,
             temperature_range=(0.5, 4.0),
             assignment_initializer=constant(0.7),
+            learnable_assignment=False,
             assignment_regularizers=[
                 regularizers.AssignmentEntropy(0.1, 7, "normalized"),
                 keras.regularizers.L2(0.04),
             ],
         ),
         (6, 5, 4),
-        trainable=3,
+        trainable=2,
     ),
     "cw_conv2d": Case(
         lambda: layers.CWConv2D(6, 3, NUM_CLASSES, padding="same"),
@@ -203,7 +205,7 @@ LAYERS = {
     "ff_dense_customised": Case(
         lambda: layers.FFDense(
             6,
-            goodness="mean",
+            reduction="mean",
             threshold=0.5,
             peer_normalization=0.03,
             peer_momentum=0.8,
@@ -544,14 +546,15 @@ def test_customised_layers_have_no_default_left():
     changed = LAYERS["caw_dense_customised"].make().get_config()
     same = {key for key in plain if plain[key] == changed[key]}
     pooled = {"pooling", "learnable_temperature", "temperature_decay"}
-    assert same <= allowed | pooled | {"units"}
+    rest = {"units", "learnable_assignment", "activity_regularizer"}
+    assert same <= allowed | pooled | rest
 
 
 @pytest.mark.parametrize(
     ("name", "count"),
     [
         ("caw_conv2d", 2),
-        ("caw_conv2d_customised", 4),
+        ("caw_conv2d_customised", 5),
         ("cw_conv2d", 0),
         ("cw_conv2d_customised", 1),
         ("caw_dense", 2),

@@ -76,7 +76,7 @@ def test_first_goodness_is_the_same_for_all_classes():
     layer.build((None, 6, 5, 2))
     np.testing.assert_array_equal(numpy(layer.assignment), np.full((6, 3), 0.5))
     assert numpy(layer.log_temperature) == pytest.approx(np.log(10.0))
-    assert layer.conv.bias is None
+    assert layer.bias is None
     layer.kernel = KERNEL
     _, goodness = layer(X)
     pooled = ref.pool(ref.relu(ref.conv2d(X, KERNEL)))
@@ -281,7 +281,7 @@ def test_mixed_precision_statistics_are_float32():
     )
     x = normal((4, 6, 5, 2), 4, scale=300.0)
     features, goodness = layer(x)
-    y = numpy(layer.conv(x))
+    y = numpy(layer.operation(x))
     assert y.max() > 300
     np.testing.assert_allclose(
         numpy(features), ref.instance_norm(y), atol=0.005

@@ -70,7 +70,7 @@ def test_local_loss(epoch):
 def test_bias_and_activation():
     layer = layer_with(use_bias=True, activation="tanh", normalization=None)
     bias = normal((6,), 5)
-    layer.dense.bias.assign(bias)
+    layer.bias.assign(bias)
     features, goodness = layer(X)
     y = np.tanh(X.astype("float64") @ KERNEL + bias)
     np.testing.assert_allclose(numpy(features), y, atol=2e-6)
@@ -91,7 +91,6 @@ def test_kernel_starts_uniform_within_the_root_of_fan_in():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"normalization": "instance"}, "normalization='instance'"),
         ({"normalization": "batch"}, "normalization='batch'"),
         ({"num_classes": 1}, "num_classes=1"),
         ({"num_classes": 2.5}, "num_classes=2.5"),
@@ -111,4 +110,13 @@ def test_bad_arguments(kwargs, message):
 def test_units_that_do_not_fit_the_groups():
     layer = layers.CAWDense(7, num_classes=3, normalization="group")
     with pytest.raises(ValueError, match="7"):
+        layer.build((None, 5))
+
+
+@pytest.mark.parametrize(
+    ("units", "normalization"), [(7, "instance"), (3, "group"), (1, "layer")]
+)
+def test_units_that_normalization_would_make_zero(units, normalization):
+    layer = layers.CAWDense(units, num_classes=3, normalization=normalization)
+    with pytest.raises(ValueError, match=f"every unit zero.*{units} units"):
         layer.build((None, 5))

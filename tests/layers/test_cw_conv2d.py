@@ -64,7 +64,7 @@ def test_defaults_as_published():
     layer(keras.Input((8, 8, 40)))
     assert layer.losses == []
     assert layer.dropout.rate == 0.2
-    assert layer.conv.bias is None
+    assert layer.bias is None
     assert len(layer.weights) == 1
     kernel = numpy(layer.kernel)
     deviation = np.sqrt(2 / (3 * 3 * 120))

@@ -16,15 +16,15 @@ def built(**kwargs):
     return perturb(layer)
 
 
-@pytest.mark.parametrize("goodness", ["sum", "mean"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("threshold", [0.0, 1.5])
-def test_against_the_formula(goodness, threshold):
-    layer = built(goodness=goodness, threshold=threshold)
-    kernel, bias = numpy(layer.kernel), numpy(layer.dense.bias)
+def test_against_the_formula(reduction, threshold):
+    layer = built(reduction=reduction, threshold=threshold)
+    kernel, bias = numpy(layer.kernel), numpy(layer.bias)
     h = np.maximum(X @ kernel + bias, 0.0)
     features, scores = layer(X)
     expected = (h**2 - threshold).sum(-1)
-    expected /= 6 if goodness == "mean" else 1
+    expected /= 6 if reduction == "mean" else 1
     np.testing.assert_allclose(numpy(scores), expected, rtol=1e-5, atol=1e-5)
     rms = np.sqrt((h**2).mean(-1, keepdims=True) + 1e-5)
     np.testing.assert_allclose(numpy(features), h / rms, rtol=1e-4, atol=1e-5)
@@ -44,7 +44,7 @@ def test_peer_normalization_pulls_positive_activity_together():
     layer(X, training=False)
     assert layer.losses == []
     layer(X, training=True)
-    kernel, bias = numpy(layer.kernel), numpy(layer.dense.bias)
+    kernel, bias = numpy(layer.kernel), numpy(layer.bias)
     positive = np.maximum(X[:, 0] @ kernel + bias, 0.0)
     running = 0.8 * start + 0.2 * positive.mean(0)
     np.testing.assert_allclose(numpy(layer.mean_activity), running, rtol=1e-5)
@@ -56,7 +56,7 @@ def test_peer_normalization_pulls_positive_activity_together():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(goodness="max"), "'sum' or the 'mean'"),
+        (dict(reduction="max"), "'sum' or 'mean'"),
         (dict(threshold=-1.0), "`threshold` must be at least 0"),
         (dict(peer_normalization=-0.1), "`peer_normalization` must be"),
         (dict(peer_momentum=1.0), r"`peer_momentum` must be in \[0, 1\)"),

@@ -184,7 +184,7 @@ def test_caw_dense():
     x, kernel, bias = normal((5, 4), 5), normal((4, 6), 6), normal((6,), 7)
     layer.build(x.shape)
     layer.kernel, layer.assignment = kernel, ASSIGNMENT
-    layer.dense.bias.assign(bias)
+    layer.bias.assign(bias)
     layer.log_temperature = -0.3
     rows = ref.targets(LABELS, 3, 0.1)
 
@@ -195,7 +195,7 @@ def test_caw_dense():
 
     found = gradients(
         lambda: local_loss(layer, x),
-        [layer.kernel, layer.dense.bias, layer.assignment],
+        [layer.kernel, layer.bias, layer.assignment],
     )
     close(found[0], ref.numeric_gradient(lambda a: reference(a), kernel))
     close(found[1], ref.numeric_gradient(lambda a: reference(bias=a), bias))

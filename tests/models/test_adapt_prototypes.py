@@ -27,9 +27,7 @@ def test_prototypes_are_the_class_means_of_every_layer(one_hot):
     adapt_prototypes(model, x, np.eye(3)[y] if one_hot else y)
     features = x
     for layer in model.local_layers:
-        h = np.maximum(
-            features @ numpy(layer.kernel) + numpy(layer.dense.bias), 0.0
-        )
+        h = np.maximum(features @ numpy(layer.kernel) + numpy(layer.bias), 0.0)
         z = h / np.maximum(np.linalg.norm(h, axis=-1, keepdims=True), 1e-6)
         for k in range(3):
             mean = z[y == k].sum(axis=0)

@@ -56,7 +56,7 @@ class ByHand:
 
     def __init__(self, model):
         self.weights = [
-            (numpy(a.kernel).astype("float64"), numpy(a.dense.bias))
+            (numpy(a.kernel).astype("float64"), numpy(a.bias))
             for a in model.local_layers
         ]
         self.readout = numpy(model._readout.classifier.kernel)
@@ -195,11 +195,11 @@ def test_a_step_follows_the_gradient_of_positive_and_negative_data():
     model = with_readout(compiled(rate=0.1))
     draw_the_next_class(model)
     by_hand = ByHand(model)
-    before = [numpy(a.dense.bias) for a in model.local_layers]
+    before = [numpy(a.bias) for a in model.local_layers]
     model.train_on_batch(X[:8], Y[:8])
     expected = gradients_of_a_pair(by_hand, X[:8], Y[:8], (Y[:8] + 1) % CLASSES)
     for layer, old, gradient in zip(model.local_layers, before, expected):
-        actual = (old - numpy(layer.dense.bias)) / 0.1
+        actual = (old - numpy(layer.bias)) / 0.1
         np.testing.assert_allclose(actual, gradient, rtol=2e-3, atol=2e-3)
 
 

@@ -1,0 +1,130 @@
+import warnings
+
+import keras
+
+from keras_ff.keras_private import own_layers
+
+
+class CompositeLayer(keras.layers.Layer):
+    """A layer made of layers, whose copies know what was done to those.
+
+    Keras keeps a layer's constructor arguments only. What is done to a
+    sub-layer by hand is lost in a copy: that it was frozen, quantized or given
+    LoRA. Here it is part of the config, as `"sublayers"`, by the sub-layers'
+    names.
+
+    Args:
+        **kwargs: base layer keyword arguments (`name`, `dtype`, `trainable`).
+    """
+
+    def build(self, input_shape=None):
+        # Keras freezes the parts of a layer that it is told to freeze, not
+        # those of a layer that was made frozen.
+        for part in [self, *sublayers(self).values()]:
+            if not part.trainable:
+                part.trainable = False
+
+    def get_config(self):
+        config = super().get_config()
+        changes = {
+            path: change
+            for path, part in sublayers(self).items()
+            if (change := _changes(part))
+        }
+        if changes:
+            config["sublayers"] = changes
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        changes = config.pop("sublayers", {})
+        layer = super().from_config(config)
+        parts = sublayers(layer)
+        for path, change in changes.items():
+            if path in parts:
+                _change(parts[path], change)
+            else:
+                warnings.warn(
+                    f"Layer '{layer.name}' has no part {path!r} in its copy, "
+                    f"so this is lost: {change}. Give the part a name of its "
+                    f"own. Parts: {list(parts)}",
+                    stacklevel=2,
+                )
+        return layer
+
+
+def sublayers(layer):
+    """All layers in a layer.
+
+    Returns:
+        Dict from a path of names, such as `"head/projection"`, to a layer.
+    """
+    found = {}
+    for part in own_layers(layer):
+        found[part.name] = part
+        for path, below in sublayers(part).items():
+            found[f"{part.name}/{path}"] = below
+    return found
+
+
+def _changes(part):
+    """What was done to a layer after it was made, as a config."""
+    changes = {}
+    if not part.trainable:
+        changes["trainable"] = False
+    if part.quantization_mode is not None:
+        changes["dtype"] = keras.dtype_policies.serialize(part.dtype_policy)
+        quantization = getattr(part, "quantization_config", None)
+        if quantization is not None:
+            changes["quantization_config"] = (
+                keras.saving.serialize_keras_object(quantization)
+            )
+    if getattr(part, "lora_rank", None):
+        changes["lora_rank"] = part.lora_rank
+        changes["lora_alpha"] = part.lora_alpha
+    return changes
+
+
+def _change(part, changes):
+    """Does the same to a layer that is not built yet."""
+    changes = dict(changes)
+    part.trainable = changes.pop("trainable", part.trainable)
+    if "dtype" in changes:
+        part.dtype_policy = keras.dtype_policies.get(changes.pop("dtype"))
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            value = keras.saving.deserialize_keras_object(value)
+        setattr(part, name, value)
+
+
+def serialize_part(part, owner):
+    """The config of a sub-layer, to be built where it was built before.
+
+    Keras builds a layer of a config at once if it was built. A part that its
+    owner built is left to it, so that its variables' paths are the same.
+    """
+    config = keras.saving.serialize_keras_object(part)
+    if part.path and owner.path and part.path.startswith(f"{owner.path}/"):
+        return _unbuilt(config)
+    return config
+
+
+def _unbuilt(config):
+    if isinstance(config, (list, tuple)):
+        return [_unbuilt(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    if "build_input_shape" in config:
+        # A Sequential got its input when it was built.
+        layers = [
+            layer
+            for layer in config["layers"]
+            if layer["class_name"] != "InputLayer"
+        ]
+        config = {**config, "layers": layers}
+    return {
+        name: _unbuilt(value)
+        for name, value in config.items()
+        if name not in ("build_config", "build_input_shape")
+    }
