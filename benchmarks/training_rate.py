@@ -107,20 +107,24 @@ def _compare(settings, dtype):
 
 
 def _model(settings, method):
-    import keras
-
     import keras_ff
 
+    method = keras_ff.methods.get(method)
+    options = {}
+    if "contribution" in method.model_options:
+        # Nothing is validated here.
+        options["contribution"] = keras_ff.contributions.Uniform()
     model = getattr(keras_ff.applications, settings["architecture"])(
         (32, 32, 3),
         10,
         method=method,
         width_multiplier=settings["width_multiplier"],
         preprocessing=keras_ff.datasets.preprocessing("cifar10", augment=True),
+        model_options=options,
     )
     model.compile(
-        optimizer=keras.optimizers.AdamW(0.01, weight_decay=5e-4),
-        loss=keras_ff.losses.LocalCrossentropy(0.1),
+        optimizer=method.optimizer(),
+        loss=method.loss(),
         metrics=["accuracy"],
     )
     return model

@@ -107,12 +107,12 @@ def parser(description, architectures):
 
 def add_contribution(flags, default):
     flags.add_argument(
-        "--contribution", choices=sorted(contributions.BY_NAME), default=default
+        "--contribution", choices=contributions.names(), default=default
     )
 
 
 def contribution(flags):
-    return contributions.BY_NAME[flags.contribution]()
+    return contributions.get(flags.contribution)
 
 
 def pipelines(flags, image_size=None):

@@ -1,91 +1,34 @@
-"""The recipes of `reproduce.py`: one table of small, readable data.
+"""The recipes of `reproduce.py`: what differs from each method's own settings.
 
-A recipe's name is `family-architecture-dataset`. What a family does not say
-is as published; where the paper is silent, the comment says so.
+A recipe's name is `family-architecture-dataset`. What it does not say is as
+its method says (`keras_ff/methods`): loss, optimizer, rates, dropout,
+clipping and contribution, as published.
 """
 
-CAW = dict(
-    method="caw",
-    paper="CAW-Conv, arXiv 2606.09928",
-    epochs=150,
-    batch_size=128,
-    learning_rate=(0.03, 0.003),
-    optimizer="adamw",
-    weight_decay=5e-4,
-    loss="crossentropy",
-    label_smoothing=0.1,
-    layer_clipnorm=1.0,
-    contribution="loss_aware",
-    dropout=0.1,
-    augment=False,
-)
-CAW_RESNET = dict(CAW, learning_rate=(0.08, 0.006))
+import keras_ff
+from keras_ff.applications.architecture import ARCHITECTURES
 
-DEEPERFORWARD = dict(
-    method="cw",
-    paper="DeeperForward, ICLR 2025",
-    epochs=150,
-    batch_size=128,
-    learning_rate=(0.08, 0.008),
-    optimizer="adamw",
-    weight_decay=5e-4,
-    loss="crossentropy",
-    label_smoothing=0.0,
-    layer_clipnorm=None,
-    contribution="interval",
-    dropout=0.2,
-    augment=False,
-)
-# TinyCNN: AdamW with PyTorch's default decay. VGG: Adam without decay.
-DEEPERFORWARD_TINY = dict(DEEPERFORWARD, weight_decay=1e-2)
-DEEPERFORWARD_VGG = dict(DEEPERFORWARD, optimizer="adam", weight_decay=0.0)
-
-# HFF publishes no hyperparameters; margin, scale and embedding are what
-# benchmarks/hff_search.py found, the rest is ours.
-HFF = dict(
-    method="prototype",
-    paper="HFF, arXiv 2605.00082",
-    epochs=100,
-    batch_size=128,
-    learning_rate=(1e-3, 1e-5),
-    optimizer="adamw",
-    weight_decay=1e-3,
-    loss="margin",
-    margin=0.25,
-    scale=8.0,
-    layer_clipnorm=None,
-    contribution="uniform",
-    dropout=0.1,
-    augment=False,
-)
-
-BACKPROP = dict(
-    method="backprop",
-    paper="backpropagation through the same network",
-    epochs=150,
-    batch_size=128,
-    learning_rate=(1e-3, 1e-5),
-    optimizer="adamw",
-    weight_decay=5e-4,
-    loss="crossentropy",
-    label_smoothing=0.1,
-    layer_clipnorm=None,
-    contribution=None,
-    dropout=0.1,
-    augment=False,
-)
-
+# The families' methods: papers are known by other names than their layers.
 FAMILIES = {
-    "caw": dict(tiny_cnn=CAW, vgg14=CAW, resnet17=CAW_RESNET),
-    "deeperforward": dict(
-        tiny_cnn=DEEPERFORWARD_TINY,
-        vgg14=DEEPERFORWARD_VGG,
-        resnet17=DEEPERFORWARD,
-    ),
-    "hff": dict(mlp=HFF, tiny_cnn=HFF, vgg14=HFF, resnet17=HFF),
-    "backprop": dict(
-        mlp=BACKPROP, tiny_cnn=BACKPROP, vgg14=BACKPROP, resnet17=BACKPROP
-    ),
+    "caw": "caw",
+    "deeperforward": "cw",
+    "hff": "prototype",
+    "projection": "projection",
+    "deep_supervision": "deep_supervision",
+    "backprop": "backprop",
+}
+# What differs from the method's settings: of a family, of its networks of one
+# architecture, of one recipe.
+DIFFERENT = {
+    "caw-resnet17": dict(learning_rate=(0.08, 0.006)),
+    "caw-resnet17-mnist": dict(layer_options={"pooling": (0.97, 0.03, 0.03)}),
+    # AdamW with PyTorch's default decay.
+    "deeperforward-tiny_cnn": dict(weight_decay=1e-2),
+    # Adam, which decays nothing.
+    "deeperforward-vgg14": dict(weight_decay=0.0),
+    "hff": dict(epochs=100),
+    # What benchmarks/hff_search.py found.
+    "hff-mlp": dict(layer_options={"embedding_size": 512}),
 }
 # Share of the training images that validates: (CAW-Conv, all others).
 VALIDATION = {
@@ -118,26 +61,47 @@ PUBLISHED = {
 }
 
 
-def _recipe(family, architecture, dataset):
-    recipe = dict(FAMILIES[family][architecture])
-    recipe["architecture"] = architecture
-    recipe["dataset"] = dataset
-    recipe["validation_split"] = VALIDATION[dataset][family != "caw"]
-    recipe["layer_options"] = {}
-    if (family, architecture, dataset) == ("caw", "resnet17", "mnist"):
-        recipe["layer_options"] = {"pooling": (0.97, 0.03, 0.03)}
-    if family == "hff":
-        size = 512 if architecture == "mlp" else 128
-        recipe["layer_options"] = {"embedding_size": size}
+def recipes_of(method, family=None):
+    """The recipes of a method, a dict by name.
+
+    Args:
+        method: as in `keras_ff.methods.get`, for instance
+            `"path/to/file.py:NAME"`.
+        family: string, the first part of the recipes' names; the method's
+            name by default.
+    """
+    makes = keras_ff.methods.get(method).makes
+    family = family or keras_ff.methods.get(method).name
+    return {
+        f"{family}-{architecture}-{dataset}": _recipe(
+            method, family, architecture, dataset
+        )
+        for architecture, kind in ARCHITECTURES.items()
+        if makes(kind)
+        for dataset in VALIDATION
+    }
+
+
+def _recipe(method, family, architecture, dataset):
+    recipe = dict(
+        method=method,
+        paper=keras_ff.methods.get(method).paper,
+        architecture=architecture,
+        dataset=dataset,
+        epochs=150,
+        batch_size=128,
+        augment=False,
+        validation_split=VALIDATION[dataset][family != "caw"],
+    )
+    name = f"{family}-{architecture}-{dataset}"
+    for part in (family, f"{family}-{architecture}", name):
+        recipe.update(DIFFERENT.get(part, {}))
     return recipe
 
 
-RECIPES = {
-    f"{family}-{architecture}-{dataset}": _recipe(family, architecture, dataset)
-    for family, architectures in FAMILIES.items()
-    for architecture in architectures
-    for dataset in VALIDATION
-}
+RECIPES = {}
+for _family, _method in FAMILIES.items():
+    RECIPES.update(recipes_of(_method, _family))
 RECIPES["caw-resnet17-tiny_imagenet"] = dict(
     RECIPES["caw-resnet17-cifar10"],
     dataset="tiny_imagenet",

@@ -5,6 +5,11 @@
     python examples/reproduce.py --report runs
 
 The same command resumes an interrupted run. `recipes.py` holds the recipes.
+A method of your own brings its recipes along:
+
+    python examples/reproduce.py mine-tiny_cnn-cifar10 \\
+        --method my_methods.py:Mine --output runs/mine
+
 The result is that of the last epoch and of the epoch with the best validation
 accuracy, never the best on the test data. The images wait on the device, and
 are augmented and normalised there by the model's first layers; a file
@@ -20,6 +25,7 @@ import common
 import keras
 from recipes import PUBLISHED
 from recipes import RECIPES
+from recipes import recipes_of
 
 import keras_ff
 from keras_ff.datasets.catalog import STREAMED
@@ -28,7 +34,7 @@ from keras_ff.datasets.catalog import STREAMED
 def main():
     flags = parse_arguments()
     if flags.list:
-        for name, recipe in RECIPES.items():
+        for name, recipe in flags.recipes.items():
             print(f"{name}  ({recipe['paper']})")
     elif flags.report:
         report(flags.report)
@@ -43,6 +49,11 @@ def parse_arguments():
     )
     add = parser.add_argument
     add("recipe", nargs="?", help="see --list")
+    add(
+        "--method",
+        metavar="FILE.py:NAME",
+        help="a keras_ff.methods.Method of your own",
+    )
     add("--list", action="store_true", help="print the recipes' names")
     add(
         "--report",
@@ -66,13 +77,19 @@ def parse_arguments():
     add("--dtype", choices=common.DTYPES, default="float32")
     add("--output", type=common.folder, help="of the run")
     flags = parser.parse_args()
+    flags.recipes = RECIPES
+    if flags.method:
+        try:
+            flags.recipes = recipes_of(flags.method)
+        except (ValueError, TypeError) as error:
+            parser.error(f"argument --method: {error}")
     if not flags.list and not flags.report:
         if flags.recipe is None:
             parser.error("a recipe is needed; --list prints their names")
-        if flags.recipe not in RECIPES:
+        if flags.recipe not in flags.recipes:
             parser.error(
                 f"unknown recipe {flags.recipe!r}; the recipes are "
-                + ", ".join(RECIPES)
+                + ", ".join(flags.recipes)
             )
         if flags.output is None:
             parser.error("--output is needed")
@@ -80,7 +97,7 @@ def parse_arguments():
 
 
 def reproduce(flags):
-    recipe = RECIPES[flags.recipe]
+    recipe = settings(flags.recipes[flags.recipe])
     flags = argparse.Namespace(
         recipe=flags.recipe,
         settings=recipe,
@@ -104,6 +121,11 @@ def reproduce(flags):
         final_learning_rate,
         load=load,
     )
+
+
+def settings(recipe):
+    """The recipe, with all that it leaves to its method."""
+    return {**keras_ff.methods.get(recipe["method"]).settings(), **recipe}
 
 
 def load(flags):
@@ -132,37 +154,22 @@ def build(recipe, info, width_multiplier):
         preprocessing = keras_ff.datasets.preprocessing(
             recipe["dataset"], recipe["augment"], 32 if small else None
         )
-    local = recipe["method"] != "backprop"
-    options = {}
-    if local:
-        options = dict(
-            contribution=keras_ff.contributions.BY_NAME[
-                recipe["contribution"]
-            ](),
-            layer_clipnorm=recipe["layer_clipnorm"],
-            layer_metrics=True,
-        )
+    method = keras_ff.methods.get(recipe["method"])
+    logged = "layer_metrics" in method.model_options
     model = getattr(keras_ff.applications, recipe["architecture"])(
         info.input_shape,
         info.num_classes,
-        method=recipe["method"],
+        method=method,
         width_multiplier=width_multiplier * recipe.get("width", 1.0),
-        dropout=recipe["dropout"],
         preprocessing=preprocessing,
-        model_options=options,
-        layer_options=recipe["layer_options"],
+        model_options={"layer_metrics": True} if logged else {},
+        layer_options=recipe.get("layer_options"),
     )
-    if recipe["loss"] == "margin":
-        loss = keras_ff.losses.SmoothMarginLoss(
-            recipe["margin"], recipe["scale"]
-        )
-    else:
-        loss = keras_ff.losses.LocalCrossentropy(recipe["label_smoothing"])
-    if recipe["optimizer"] == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=recipe["weight_decay"])
-    else:
-        optimizer = keras.optimizers.Adam()
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    model.compile(
+        optimizer=method.optimizer(weight_decay=recipe.get("weight_decay")),
+        loss=method.loss(),
+        metrics=["accuracy"],
+    )
     return model
 
 

@@ -37,6 +37,7 @@ from keras_ff import datasets as datasets
 from keras_ff import initializers as initializers
 from keras_ff import layers as layers
 from keras_ff import losses as losses
+from keras_ff import methods as methods
 from keras_ff import models as models
 from keras_ff import regularizers as regularizers
 from keras_ff import visualization as visualization

@@ -1,89 +1,49 @@
 import keras
 
+from keras_ff import methods
 from keras_ff.checks import check_num_classes
-from keras_ff.layers import CAWConv2D
-from keras_ff.layers import CAWDense
-from keras_ff.layers import CWConv2D
-from keras_ff.layers import GoodnessProjection
-from keras_ff.layers import LocalBlock
-from keras_ff.layers import PrototypeConv2D
-from keras_ff.layers import PrototypeDense
-from keras_ff.layers.normalization import get_normalization
-from keras_ff.models import DeepSupervisionModel
-from keras_ff.models import ForwardOnlyModel
-
-# The published dropout of each method, where there is one.
-DROPOUT = {
-    "caw": 0.1,
-    "cw": 0.2,
-    "prototype": 0.1,
-    "projection": 0.1,
-    "deep_supervision": 0.1,
-    "backprop": 0.1,
-}
-METHODS = tuple(DROPOUT)
-CONVOLUTIONS = {
-    "caw": CAWConv2D,
-    "cw": CWConv2D,
-    "prototype": PrototypeConv2D,
-}
-DENSE = {"caw": CAWDense, "prototype": PrototypeDense}
 
 
 class Builder:
     """Writes an architecture down once for every method.
 
-    An architecture asks for `conv` and `dense` layers and `finish`es; what a
-    layer is depends on the method.
+    An architecture asks for `conv`, `dense` or `block` layers and `finish`es;
+    what a layer is depends on the method. `start` is the first layer's input.
 
     Args:
-        input_shape: shape of one sample.
-        num_classes: int.
-        method: one of `METHODS`.
-        width_multiplier: float, scales every width, rounded to a multiple of
-            `num_classes`. Widths below half a channel a class are rounded to
-            whole channels, with `"cw"` to one channel a class.
-        dropout: float, or `None` for the method's default.
-        input_normalization: bool, whether each sample is first normalised
-            over all its values, as published.
-        preprocessing: Keras layer without trainable weights, or a list of
-            them, that the input goes through first (augmentation,
-            normalisation); see `keras_ff.datasets.preprocessing`.
-        model_options: keyword arguments of the model (`contribution`,
-            `layer_clipnorm`, `layer_metrics`, `name`). With `"backprop"` and
-            `"deep_supervision"` only `name` has a meaning.
-        layer_options: keyword arguments of every local layer.
+        input_shape, num_classes, method, width_multiplier, dropout,
+            input_normalization, preprocessing, model_options, layer_options:
+            as in `keras_ff.applications`.
     """
 
     def __init__(
         self,
         input_shape,
         num_classes,
-        method="caw",
-        width_multiplier=1.0,
-        dropout=None,
-        input_normalization=True,
-        preprocessing=(),
-        model_options=None,
-        layer_options=None,
+        method,
+        width_multiplier,
+        dropout,
+        input_normalization,
+        preprocessing,
+        model_options,
+        layer_options,
     ):
-        if method not in METHODS:
-            raise ValueError(
-                f"`method` must be one of {METHODS}. "
-                f"Received: method={method!r}"
-            )
         if width_multiplier <= 0:
             raise ValueError(
                 "`width_multiplier` must be positive. Received: "
                 f"width_multiplier={width_multiplier}"
             )
-        self.method = method
+        self.method = methods.get(method)
         self.num_classes = check_num_classes(num_classes)
         self.width_multiplier = width_multiplier
-        self.dropout = DROPOUT[method] if dropout is None else dropout
+        self.dropout = self.method.dropout if dropout is None else dropout
         self.model_options = dict(model_options or {})
         self.layer_options = dict(layer_options or {})
-        self.goodness = []
+        self._refuse_unknown(
+            "model_options", self.model_options, self.method.model_options
+        )
+        self._checked = set()
+        self.outputs = []
         self.inputs = keras.Input(input_shape)
         self.start = self.inputs
         for layer in keras.tree.flatten(preprocessing):
@@ -103,11 +63,9 @@ class Builder:
             )
 
     def width(self, channels):
-        width = channels * self.width_multiplier
-        per_class = round(width / self.num_classes)
-        if per_class == 0 and self.method != "cw":
-            return max(1, round(width))
-        return max(1, per_class) * self.num_classes
+        return self.method.width(
+            channels * self.width_multiplier, self.num_classes
+        )
 
     def conv(self, x, channels, kernel_size, strides=1, doublings=0, name=None):
         """A convolution without bias, ReLU, dropout and normalization.
@@ -115,99 +73,64 @@ class Builder:
         `doublings` double the width after its rounding, so that it matches
         concatenated features.
         """
-        arguments = dict(
+        return self._add(
+            "conv",
+            x,
             filters=self.width(channels) * 2**doublings,
             kernel_size=kernel_size,
             strides=strides,
             padding="same",
+            dropout=self.dropout,
+            name=name,
         )
-        if self.method in CONVOLUTIONS:
-            layer = CONVOLUTIONS[self.method](
-                num_classes=self.num_classes,
-                dropout=self.dropout,
-                name=name,
-                **arguments,
-                **self.layer_options,
-            )
-            return self._local(layer, x)
-        layers = [
-            keras.layers.Conv2D(
-                activation="relu",
-                use_bias=False,
-                kernel_initializer="he_normal",
-                **arguments,
-            ),
-            keras.layers.Dropout(self.dropout),
-        ]
-        # As in `CAWConv2D`, not on maps of one pixel.
-        normalization = "instance" if x.shape[1] // strides > 1 else None
-        return self._block(layers, normalization, x, name)
 
     def dense(self, x, units, name=None):
         """A dense layer without bias, ReLU, dropout and normalization."""
-        if self.method in DENSE:
-            layer = DENSE[self.method](
-                self.width(units),
-                self.num_classes,
-                dropout=self.dropout,
-                name=name,
-                **self.layer_options,
-            )
-            return self._local(layer, x)
-        if self.method == "cw":
-            raise ValueError(
-                "method='cw' is defined for convolutions only. Use "
-                "method='caw', 'prototype' or 'projection' for dense layers."
-            )
-        layers = [
-            keras.layers.Dense(
-                self.width(units),
-                activation="relu",
-                use_bias=False,
-                kernel_initializer="he_normal",
-            ),
-            keras.layers.Dropout(self.dropout),
-        ]
-        return self._block(layers, "layer", x, name)
+        return self._add(
+            "dense",
+            x,
+            units=self.width(units),
+            dropout=self.dropout,
+            name=name,
+        )
 
-    def _local(self, layer, x):
-        features, goodness = layer(x)
-        self.goodness.append(goodness)
+    def block(self, x, layers, **arguments):
+        """Any Keras layers, as one layer of the method, see `Method.block`."""
+        return self._add("block", x, layers=layers, **arguments)
+
+    def _add(self, kind, x, **arguments):
+        if kind not in self._checked:
+            self._check_kind(kind)
+        make = getattr(self.method, kind)
+        layer = make(
+            num_classes=self.num_classes,
+            **{**arguments, **self.layer_options},
+        )
+        features, output = layer(x)
+        self.outputs.append(output)
         return features
 
-    def _block(self, layers, normalization, x, name):
-        if self.method in ("backprop", "deep_supervision"):
-            for layer in layers:
-                x = layer(x)
-            # The head sees it as the local heads do: not yet normalised. The
-            # mean of an instance-normalised map would be zero.
-            self.activation = x
-            if self.method == "deep_supervision":
-                head = GoodnessProjection(self.num_classes)
-                self.goodness.append(head(x))
-            if normalization is None:
-                return x
-            return get_normalization(normalization, self.num_classes, None)(x)
-        block = LocalBlock(
-            layers,
-            GoodnessProjection(self.num_classes),
-            normalization,
-            name=name,
-            **self.layer_options,
-        )
-        return self._local(block, x)
+    def _check_kind(self, kind):
+        if not self.method.makes(kind):
+            able = [n for n in methods.names() if methods.get(n).makes(kind)]
+            raise ValueError(
+                f"method={self.method.name!r} has no {kind} layers. The "
+                f"methods that have are {able}"
+            )
+        if self.layer_options:
+            known = self.method.layer_options(kind)
+            self._refuse_unknown("layer_options", self.layer_options, known)
+        self._checked.add(kind)
+
+    def _refuse_unknown(self, argument, options, known):
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise ValueError(
+                f"`{argument}` of method={self.method.name!r} may hold "
+                f"{list(known)}. Received: {unknown}"
+            )
 
     def finish(self):
-        """The model; with backpropagation the last layer gets a head."""
-        name = self.model_options.get("name")
-        if self.method == "deep_supervision":
-            return DeepSupervisionModel(self.inputs, self.goodness, name=name)
-        if self.method != "backprop":
-            return ForwardOnlyModel(
-                self.inputs, self.goodness, **self.model_options
-            )
-        x = self.activation
-        if len(x.shape) == 4:
-            x = keras.layers.GlobalAveragePooling2D()(x)
-        logits = keras.layers.Dense(self.num_classes, dtype="float32")(x)
-        return keras.Model(self.inputs, logits, name=name)
+        return self.method.model(
+            self.inputs, self.outputs, **self.model_options
+        )

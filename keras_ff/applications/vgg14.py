@@ -1,10 +1,20 @@
 import keras
 
+from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
 
 
+@architecture("conv")
 def vgg14(
-    input_shape, num_classes, method="caw", width_multiplier=1.0, **kwargs
+    input_shape,
+    num_classes,
+    method="caw",
+    width_multiplier=1.0,
+    dropout=None,
+    input_normalization=True,
+    preprocessing=(),
+    model_options=None,
+    layer_options=None,
 ):
     """VGG-14: fourteen convolutions, 17.8 M weights.
 
@@ -14,26 +24,9 @@ def vgg14(
 
     Args:
         input_shape: shape of one image, `(height, width, channels)`.
-        num_classes: int.
-        method: what each convolution is: `"caw"` (CAW-Conv), `"cw"`
-            (DeeperForward), `"prototype"` (HFF), `"projection"`
-            (Mono-Forward), `"deep_supervision"` (the heads of Mono-Forward,
-            but gradients cross the layers) or `"backprop"` (the same network
-            trained end to end, with a pooled linear head).
-            Defaults to `"caw"`.
-        width_multiplier: float, scales every width; widths are rounded to a
-            multiple of `num_classes`. Defaults to `1.0`, as published.
-        **kwargs: `dropout`, `preprocessing` (layers that the input goes
-            through first), `input_normalization`, `model_options` (such as
-            `contribution`, `layer_clipnorm`, `layer_metrics`) and
-            `layer_options` (arguments of every local layer).
+        {arguments}
 
-    Returns:
-        A `keras_ff.models.ForwardOnlyModel`, or a `keras.Model` that gives
-        logits if `method` is `"backprop"`.
-
-    Raises:
-        ValueError: if `method` is unknown or the input is too small.
+    {outcome}
 
     Example:
 
@@ -47,7 +40,15 @@ def vgg14(
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
     build = Builder(
-        input_shape, num_classes, method, width_multiplier, **kwargs
+        input_shape,
+        num_classes,
+        method,
+        width_multiplier,
+        dropout,
+        input_normalization,
+        preprocessing,
+        model_options,
+        layer_options,
     )
     build.check_size(8)
     x = build.start

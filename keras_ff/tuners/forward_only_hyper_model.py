@@ -4,20 +4,10 @@ from keras_tuner.errors import FatalTypeError
 from keras_tuner.errors import FatalValueError
 
 from keras_ff import applications
-from keras_ff import contributions
-from keras_ff import losses
-from keras_ff import regularizers
+from keras_ff import methods as methods_
+from keras_ff.applications.architecture import ARCHITECTURES
 from keras_ff.checks import check_num_classes
 from keras_ff.tuners.trial_backup import TrialBackup
-
-# The methods that each architecture takes.
-METHODS = ("caw", "cw", "prototype", "projection", "backprop")
-ARCHITECTURES = {
-    "mlp": tuple(method for method in METHODS if method != "cw"),
-    "tiny_cnn": METHODS,
-    "vgg14": METHODS,
-    "resnet17": METHODS,
-}
 
 
 class ForwardOnlyHyperModel(keras_tuner.HyperModel):
@@ -27,11 +17,12 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
     |---|---|---|
     | `architecture`, `method` | as given | all |
     | `width_multiplier` | 0.1 to 1 | all |
-    | `learning_rate` of AdamW | 3e-4 to 0.1 | all |
-    | `weight_decay` of AdamW | 1e-5 to 1e-2 | all |
+    | `learning_rate` of the method's optimizer | 3e-4 to 0.1 | all |
+    | `weight_decay` of the method's optimizer | 1e-5 to 1e-2 | all |
     | `dropout` | 0 to 0.4 | all |
     | `batch_size` | 32 to 256 | all |
-    | `contribution` | all of `keras_ff.contributions` | all but `"backprop"` |
+    | `contribution` | all of `keras_ff.contributions` | all but `"backprop"` \
+and `"deep_supervision"` |
     | `label_smoothing` | 0 to 0.2 | all but `"prototype"` |
     | `temperature` | 1 to 30 | `"caw"` |
     | `temperature_decay` per epoch | 0.97 to 1 | `"caw"` |
@@ -41,6 +32,10 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
     | `margin`, `scale` | 0 to 0.5, 4 to 32 | `"prototype"` |
     | `prototypes_per_class` | 1, 2, 4 | `"prototype"` |
     | `embedding_size` | 32 to 512 | `"prototype"` |
+
+    A method says itself what of it is searched (`tune_layers`, `tune_loss`
+    and `tune_model` of `keras_ff.methods.Method`), so that one of your own
+    brings its hyperparameters along.
 
     A hyperparameter is narrowed or fixed in KerasTuner's way, by registering
     it first, see the example. Those of some methods only have the parent
@@ -68,12 +63,12 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
     Args:
         input_shape: shape of one sample.
         num_classes: int.
-        architectures: one or more names out of `"mlp"`, `"tiny_cnn"`,
-            `"vgg14"` and `"resnet17"`. Defaults to `("tiny_cnn",)`.
-        methods: one or more names out of `"caw"`, `"cw"`, `"prototype"`,
-            `"projection"` and `"backprop"`, see `keras_ff.applications`. Every
-            architecture must take every method: `"mlp"` does not take `"cw"`.
-            Defaults to `("caw", "prototype", "projection")`.
+        architectures: one or more names of architectures in
+            `keras_ff.applications`. Defaults to `("tiny_cnn",)`.
+        methods: one or more names of methods, or `keras_ff.methods.Method`s
+            of your own. Every architecture must take every method: `"mlp"`
+            does not take `"cw"`. Defaults to `("caw", "prototype",
+            "projection")`.
         name, tunable: as in `keras_tuner.HyperModel`.
 
     Raises:
@@ -119,20 +114,34 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
             )
         self.input_shape = tuple(input_shape)
         self.num_classes = check_num_classes(num_classes)
-        self.architectures = _known(
-            "architectures", architectures, ARCHITECTURES
-        )
-        self.methods = _known("methods", methods, METHODS)
-        for architecture in self.architectures:
-            taken = ARCHITECTURES[architecture]
-            refused = [m for m in self.methods if m not in taken]
-            if refused:
+        self.architectures = _several(architectures)
+        unknown = [n for n in self.architectures if n not in ARCHITECTURES]
+        if unknown or not self.architectures:
+            raise ValueError(
+                f"`architectures` must be some of {list(ARCHITECTURES)}. "
+                f"Received: {self.architectures}"
+            )
+        self.methods = {}
+        for method in map(methods_.get, _several(methods)):
+            if method.name in self.methods:
                 raise ValueError(
-                    "Every one of `architectures` must take every one of "
-                    f"`methods`. Received: {architecture!r} with {refused}. "
-                    f"{architecture!r} takes {list(taken)}"
+                    "Methods are told apart by their names. Received: "
+                    f"`methods` with two called {method.name!r}"
                 )
-            if architecture != "mlp" and len(self.input_shape) != 3:
+            self.methods[method.name] = method
+        if not self.methods:
+            raise ValueError("`methods` needs at least one. Received: none")
+        for architecture in self.architectures:
+            kind = ARCHITECTURES[architecture]
+            unable = [n for n, m in self.methods.items() if not m.makes(kind)]
+            if unable:
+                raise ValueError(
+                    "Every one of `methods` must make every one of "
+                    f"`architectures`. Received: {architecture!r}, whose "
+                    f"layers are of kind {kind!r}, with {unable}, which have "
+                    "none"
+                )
+            if kind != "dense" and len(self.input_shape) != 3:
                 raise ValueError(
                     f"{architecture!r} needs images, `input_shape` (height, "
                     "width, channels). Received: "
@@ -141,24 +150,12 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
 
     def build(self, hp):
         architecture = hp.Choice("architecture", self.architectures)
-        method = hp.Choice("method", self.methods)
+        method = self.methods[hp.Choice("method", list(self.methods))]
         hp.Choice("batch_size", [32, 64, 128, 256], default=128)
-        local = [name for name in METHODS if name != "backprop"]
-        smoothed = [name for name in METHODS if name != "prototype"]
-        layer_options = {
-            **self._when(hp, ["caw"], _assignment),
-            **self._when(hp, ["prototype"], _prototypes),
-        }
-        if self.architectures != ["mlp"]:
-            # Dense layers have nothing to pool.
-            layer_options.update(self._when(hp, ["caw"], _pooling))
-        model_options = self._when(hp, local, _contribution)
-        if method == "caw":
-            model_options["layer_clipnorm"] = 1.0  # As published.
-        loss = {
-            **self._when(hp, smoothed, _crossentropy),
-            **self._when(hp, ["prototype"], _margin),
-        }
+        kinds = {ARCHITECTURES[name] for name in self.architectures}
+        layer_options = self._ask(hp, "tune_layers", kinds)
+        model_options = self._ask(hp, "tune_model")
+        loss = self._ask(hp, "tune_loss")
         model = getattr(applications, architecture)(
             self.input_shape,
             self.num_classes,
@@ -171,25 +168,31 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
             layer_options=layer_options,
         )
         model.compile(
-            optimizer=keras.optimizers.AdamW(
+            optimizer=method.optimizer(
                 hp.Float("learning_rate", 3e-4, 0.1, sampling="log"),
-                weight_decay=hp.Float(
-                    "weight_decay", 1e-5, 1e-2, sampling="log"
-                ),
+                hp.Float("weight_decay", 1e-5, 1e-2, sampling="log"),
             ),
+            loss=loss,
             metrics=["accuracy"],
-            **loss,
         )
         return model
 
-    def _when(self, hp, methods, declare):
-        """What `declare(hp)` gives, with one of these methods."""
-        methods = [method for method in self.methods if method in methods]
-        if methods:
-            with hp.conditional_scope("method", methods):
-                if hp.get("method") in methods:
-                    return declare(hp)
-        return {}
+    def _ask(self, hp, question, *arguments):
+        """What the method of this trial answers.
+
+        Methods that answer with the same function share its hyperparameters.
+        All are asked, so that KerasTuner learns of every hyperparameter.
+        """
+        sharing = {}
+        for name, method in self.methods.items():
+            function = getattr(type(method), question)
+            sharing.setdefault(function, []).append(name)
+        for names in sharing.values():
+            with hp.conditional_scope("method", names):
+                if hp.get("method") in names:
+                    method = self.methods[hp.get("method")]
+                    answer = getattr(method, question)(hp, *arguments)
+        return answer
 
     def fit(
         self,
@@ -246,68 +249,9 @@ class ForwardOnlyHyperModel(keras_tuner.HyperModel):
         return history
 
 
-def _assignment(hp):
-    # Normalized, so that a scale means the same at every width.
-    entropy = regularizers.AssignmentEntropy(
-        hp.Float("entropy", 1e-4, 1.0, sampling="log"), scale="normalized"
-    )
-    orthogonality = regularizers.AssignmentOrthogonality(
-        hp.Float("orthogonality", 1e-4, 1.0, sampling="log"),
-        warmup_epochs=0,
-        scale="normalized",
-    )
-    return dict(
-        temperature=hp.Float("temperature", 1.0, 30.0, sampling="log"),
-        temperature_decay=hp.Float("temperature_decay", 0.97, 1.0),
-        assignment_regularizers=[entropy, orthogonality],
-    )
-
-
-def _pooling(hp):
-    largest = hp.Float("pooling_max", 0.0, 0.2)
-    # Mean and maximum add up to one, as published.
-    return dict(
-        pooling=(1 - largest, largest, hp.Float("pooling_min", 0.0, 0.2))
-    )
-
-
-def _prototypes(hp):
-    return dict(
-        prototypes_per_class=hp.Choice("prototypes_per_class", [1, 2, 4]),
-        embedding_size=hp.Choice("embedding_size", [32, 128, 512]),
-    )
-
-
-def _contribution(hp):
-    name = hp.Choice(
-        "contribution", list(contributions.BY_NAME), default="loss_aware"
-    )
-    return dict(contribution=contributions.BY_NAME[name]())
-
-
-def _crossentropy(hp):
-    smoothing = hp.Float("label_smoothing", 0.0, 0.2, step=0.05)
-    return dict(loss=losses.LocalCrossentropy(smoothing))
-
-
-def _margin(hp):
-    return dict(
-        loss=losses.SmoothMarginLoss(
-            hp.Float("margin", 0.0, 0.5, step=0.05),
-            hp.Float("scale", 4.0, 32.0, sampling="log"),
-        )
-    )
-
-
-def _known(argument, names, known):
-    """The names as a list, if all are known."""
-    names = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        raise ValueError(
-            f"`{argument}` must be some of {list(known)}. Received: {names}"
-        )
-    return names
+def _several(names):
+    """One, or more, as a list."""
+    return list(names) if isinstance(names, (list, tuple)) else [names]
 
 
 def _data(batch_size, x, y, validation_data, kwargs):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_ff import applications
-from keras_ff.applications.builder import METHODS
+from keras_ff import methods
 from keras_ff.contributions import LossAware
 from keras_ff.layers import CAWConv2D
 from keras_ff.layers import CAWDense
@@ -13,6 +13,7 @@ from keras_ff.layers import CWConv2D
 from keras_ff.layers import LocalLayer
 from keras_ff.models import ForwardOnlyModel
 
+METHODS = methods.names()
 CONVOLUTIONAL = {
     "tiny_cnn": applications.tiny_cnn,
     "vgg14": applications.vgg14,
@@ -260,7 +261,7 @@ def test_unknown_method_lists_the_known_ones(name):
 
 
 def test_cw_has_no_dense_layers():
-    with pytest.raises(ValueError, match="defined for convolutions only"):
+    with pytest.raises(ValueError, match="method='cw' has no dense layers"):
         applications.mlp((4,), 2, method="cw")
 
 

@@ -15,6 +15,7 @@ from recipes import PUBLISHED  # noqa: E402
 from recipes import RECIPES  # noqa: E402
 from reproduce import build  # noqa: E402
 from reproduce import load  # noqa: E402
+from reproduce import settings  # noqa: E402
 from reproduce import table  # noqa: E402
 
 
@@ -22,16 +23,57 @@ def test_published_figures_belong_to_recipes():
     assert set(PUBLISHED) <= set(RECIPES)
 
 
+# Weight decay and learning rates of the papers; HFF publishes none.
 @pytest.mark.parametrize(
-    "name", ["caw-tiny_cnn-cifar10", "hff-mlp-mnist", "backprop-mlp-digits"]
+    "name, decay, rates",
+    [
+        ("caw-tiny_cnn-cifar10", 5e-4, (0.03, 0.003)),
+        ("caw-resnet17-digits", 5e-4, (0.08, 0.006)),
+        ("deeperforward-tiny_cnn-mnist", 1e-2, (0.08, 0.008)),
+        ("deeperforward-vgg14-mnist", 0.0, (0.08, 0.008)),
+        ("deeperforward-resnet17-mnist", 5e-4, (0.08, 0.008)),
+        ("hff-mlp-mnist", 1e-3, (1e-3, 1e-5)),
+        ("backprop-mlp-digits", 5e-4, (1e-3, 1e-5)),
+    ],
 )
-def test_recipes_build(name):
-    recipe = RECIPES[name]
+def test_recipes_build(name, decay, rates):
+    recipe = settings(RECIPES[name])
     info = keras_ff.datasets.info(recipe["dataset"])
-    model = build(recipe, info, width_multiplier=0.05)
-    assert model.optimizer.weight_decay == recipe["weight_decay"]
+    model = build(recipe, info, width_multiplier=0.02)
+    assert model.optimizer.weight_decay == recipe["weight_decay"] == decay
+    assert tuple(recipe["learning_rate"]) == rates
     local = isinstance(model, keras_ff.models.ForwardOnlyModel)
     assert local == (recipe["method"] != "backprop")
+    if name == "hff-mlp-mnist":
+        assert model.local_layers[0].prototypes.shape == (10, 1, 512)
+
+
+def test_recipes_of_a_method_from_outside(tmp_path, run_example, capsys):
+    path = tmp_path / "outside.py"
+    path.write_text(
+        "import keras_ff\n"
+        "class Outside(keras_ff.methods.Method):\n"
+        "    name = 'outside'\n"
+        "    head = keras_ff.layers.GoodnessProjection\n"
+        "    learning_rate = (0.01, 0.002)\n"
+        "    weight_decay = 0.03\n"
+    )
+    method = ("--method", f"{path}:Outside")
+    run_example("reproduce", "--list", *method)
+    assert "outside-vgg14-cifar100" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run_example("reproduce", "--list", "--method", f"{path}:Inside")
+    assert "argument --method: " in capsys.readouterr().err
+    run_example(
+        *("reproduce", "outside-mlp-digits", *method, "--epochs", "1"),
+        *("--width-multiplier", "0.01", "--output", tmp_path / "run"),
+    )
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert len(metrics["layer_accuracy"]) == 3
+    recorded = metrics["config"]["settings"]
+    assert recorded["learning_rate"] == [0.01, 0.002]
+    assert recorded["weight_decay"] == 0.03
+    assert recorded["loss"]["class_name"] == "LocalCrossentropy"
 
 
 def test_caw_resnet17_has_the_published_settings():
@@ -70,7 +112,7 @@ class TestShortRuns:
             path = runs / family / "metrics.json"
             metrics = json.loads(path.read_text())
             recipe = metrics["config"]["settings"]
-            assert recipe["optimizer"] == "adamw"
+            assert recipe["optimizer"]["class_name"] == "AdamW"
             assert len(metrics["history"]["val_accuracy"]) == 1
             assert ("layer_accuracy" in metrics) == (family != "backprop")
             # It takes pixels, which its first layers normalise.

@@ -19,7 +19,7 @@ from keras_ff.tuners import ForwardOnlyHyperModel  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
 
 SHAPE, CLASSES = (8, 8, 1), 4
-METHODS = ["caw", "cw", "prototype", "projection", "backprop"]
+METHODS = keras_ff.methods.names()
 COMMON = {
     "architecture",
     "method",
@@ -49,6 +49,7 @@ OWN = {
         "embedding_size",
     },
     "projection": {"contribution", "label_smoothing"},
+    "deep_supervision": {"label_smoothing"},
     "backprop": {"label_smoothing"},
 }
 
@@ -148,6 +149,7 @@ VALUES = {
         contribution="uniform",
     ),
     "projection": dict(label_smoothing=0.1, contribution="loss_aware"),
+    "deep_supervision": dict(label_smoothing=0.15),
     "backprop": dict(label_smoothing=0.2),
 }
 
@@ -174,7 +176,7 @@ def test_values_reach_the_model(method):
         assert (model.loss.margin, model.loss.scale) == (0.4, 9.0)
     else:
         assert model.loss.label_smoothing == VALUES[method]["label_smoothing"]
-    if method == "backprop":
+    if "contribution" not in VALUES[method]:
         assert not isinstance(model, keras_ff.models.ForwardOnlyModel)
         return
     contribution = VALUES[method]["contribution"].replace("_", "")
@@ -188,6 +190,7 @@ def test_values_reach_the_model(method):
         ]
         assert rates == [0.3]
         if method == "caw":
+            assert model.layers[-1].layer_clipnorm == 1.0
             assert head.temperature == 3.0
             assert head.temperature_decay == 0.98
             np.testing.assert_allclose(head.pooling, (0.9, 0.1, 0.15))
@@ -420,22 +423,23 @@ def test_data_that_cannot_be_searched_with(arguments, error, message):
             ["lenet"],
             ["caw"],
             SHAPE,
-            r"`architectures` must be some of \['mlp', 'tiny_cnn', 'vgg14', "
-            r"'resnet17'\]. Received: \['lenet'\]",
+            r"`architectures` must be some of \['mlp', 'resnet17', 'tiny_cnn'"
+            r", 'vgg14'\]. Received: \['lenet'\]",
         ),
         (
             ["mlp"],
             ["caw", "hebbian"],
             SHAPE,
-            r"`methods` must be some of \['caw', 'cw', 'prototype', "
-            r"'projection', 'backprop'\]. Received: \['caw', 'hebbian'\]",
+            r"`method` must be one of \['backprop', 'caw', .*hebbian'",
         ),
         ([], ["caw"], SHAPE, r"`architectures` .* Received: \[\]"),
+        (["mlp"], [], SHAPE, "`methods` needs at least one"),
+        (["mlp"], ["caw", "caw"], SHAPE, "two called 'caw'"),
         (
             ["tiny_cnn", "mlp"],
             ["caw", "cw"],
             SHAPE,
-            r"Received: 'mlp' with \['cw'\]. 'mlp' takes \['caw', 'prototype'",
+            r"Received: 'mlp', whose layers are of kind 'dense', with \['cw'\]",
         ),
         (
             ["tiny_cnn"],

@@ -1,0 +1,51 @@
+from keras_ff import regularizers
+from keras_ff.contributions import LossAware
+from keras_ff.layers import CAWConv2D
+from keras_ff.layers import CAWDense
+from keras_ff.layers import ChannelClassAssignment
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.methods.method import Method
+
+
+class CAW(Method):
+    """CAW-Conv: channels learn which classes they count for.
+
+    Reference:
+
+    - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
+    """
+
+    name = "caw"
+    paper = "CAW-Conv, arXiv 2606.09928"
+    conv = CAWConv2D
+    dense = CAWDense
+    head = ChannelClassAssignment
+    contribution = LossAware
+    layer_clipnorm = 1.0
+    learning_rate = (0.03, 0.003)
+
+    def loss(self):
+        return LocalCrossentropy(label_smoothing=0.1)
+
+    def tune_layers(self, hp, layers):
+        # Normalized, so that a scale means the same at every width.
+        entropy = regularizers.AssignmentEntropy(
+            hp.Float("entropy", 1e-4, 1.0, sampling="log"), scale="normalized"
+        )
+        orthogonality = regularizers.AssignmentOrthogonality(
+            hp.Float("orthogonality", 1e-4, 1.0, sampling="log"),
+            warmup_epochs=0,
+            scale="normalized",
+        )
+        options = dict(
+            temperature=hp.Float("temperature", 1.0, 30.0, sampling="log"),
+            temperature_decay=hp.Float("temperature_decay", 0.97, 1.0),
+            assignment_regularizers=[entropy, orthogonality],
+        )
+        if set(layers) != {"dense"}:
+            # Dense layers have nothing to pool.
+            largest = hp.Float("pooling_max", 0.0, 0.2)
+            smallest = hp.Float("pooling_min", 0.0, 0.2)
+            # Mean and maximum add up to one, as published.
+            options["pooling"] = (1 - largest, largest, smallest)
+        return options

@@ -1,0 +1,49 @@
+from keras_ff.layers import GoodnessProjection
+from keras_ff.layers.normalization import get_normalization
+from keras_ff.methods.method import Method
+from keras_ff.models import DeepSupervisionModel
+
+
+class DeepSupervision(Method):
+    """The heads and losses of Mono-Forward, but gradients cross the layers.
+
+    Reference:
+
+    - [Lee et al., 2015](https://arxiv.org/abs/1409.5185)
+    """
+
+    name = "deep_supervision"
+    paper = "deep supervision, arXiv 1409.5185"
+    head = GoodnessProjection
+    contribution = None
+    model_options = ("name",)
+
+    def block(
+        self,
+        layers,
+        num_classes,
+        normalization=None,
+        dtype=None,
+        name=None,
+        **head_options,
+    ):
+        def block(x):
+            for layer in layers:
+                x = layer(x)
+            # As the local heads do, it sees what is not yet normalised: the
+            # mean of an instance-normalised map would be zero.
+            output = self.output(x, num_classes, **head_options)
+            normalize = get_normalization(normalization, num_classes, dtype)
+            return (x if normalize is None else normalize(x)), output
+
+        return block
+
+    def output(self, activation, num_classes, **head_options):
+        """What the model is told of a layer."""
+        return self.head(num_classes, **head_options)(activation)
+
+    def model(self, inputs, outputs, name=None):
+        return DeepSupervisionModel(inputs, outputs, name=name)
+
+    def tune_model(self, hp):
+        return {}

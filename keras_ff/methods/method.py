@@ -1,0 +1,299 @@
+import inspect
+
+import keras
+
+from keras_ff import contributions
+from keras_ff.contributions import Uniform
+from keras_ff.layers import LocalBlock
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.models import ForwardOnlyModel
+
+# What the architecture decides about a layer, and no option changes.
+DECIDED = {
+    *("filters", "kernel_size", "strides", "padding", "units", "layers"),
+    *("num_classes", "dropout", "data_format", "goodness", "head"),
+    *("name", "trainable"),
+}
+# The least that a layer of each kind is made of. (Names that Keras makes up
+# count on.)
+SMALLEST = {
+    "conv": dict(filters=2, kernel_size=1, num_classes=2, name="conv"),
+    "dense": dict(units=2, num_classes=2, name="dense"),
+    "head": dict(num_classes=2, name="head"),
+}
+
+
+class Method:
+    """One way of learning: its layers, its loss, and how it is trained.
+
+    Architectures (`keras_ff.applications`), the tuner, the recipes and the
+    benchmarks ask the method for all that differs between methods. A method
+    of your own is a subclass; it needs a `name` and a `head`, and may change
+    anything else. It goes wherever a method is chosen:
+    `keras_ff.applications.tiny_cnn(..., method=Mine())`,
+    `ForwardOnlyHyperModel(..., methods=["caw", Mine()])`,
+    `examples/reproduce.py --method my_methods.py:Mine`.
+
+    Every attribute that makes something may be a class or a function.
+
+    Attributes:
+        name: string, unlike that of any other method.
+        paper: string, where it is published.
+        head: makes the goodness head of a layer, `head(num_classes,
+            **options)`: any Keras layer from an activation to class scores.
+            It sees the whole activation, so it may begin with a convolution
+            or a pooling of its own.
+        conv, dense: make a convolution, `conv(filters, kernel_size,
+            num_classes, strides, padding, dropout, name, **options)`, and a
+            dense layer, `dense(units, num_classes, dropout, name,
+            **options)`. Both are called with keywords and give a layer that
+            returns `(features, goodness)`. By default a `LocalBlock` with the
+            method's head; a layer class with the same arguments replaces
+            them (`conv = keras_ff.layers.CAWConv2D`); `None` where the
+            method has none.
+        dropout: float, the default of its layers.
+        contribution: makes the model's contribution.
+        layer_clipnorm: float or `None`, see `ForwardOnlyModel`.
+        learning_rate: pair of floats, the first and the last of a cosine
+            over the training.
+        weight_decay: float, of the optimizer.
+        model_options: names of the arguments that its model takes.
+
+    Example:
+
+    ```python
+    class Flattened(keras_ff.methods.Method):
+        name = "flattened"
+        learning_rate = (3e-3, 3e-5)
+
+        def head(self, num_classes, pooling="flatten"):
+            return keras_ff.layers.GoodnessProjection(num_classes, pooling)
+
+    model = keras_ff.applications.tiny_cnn((32, 32, 3), 10, method=Flattened())
+    ```
+    """
+
+    name = None
+    paper = None
+    head = None
+    dropout = 0.1
+    contribution = Uniform
+    layer_clipnorm = None
+    learning_rate = (1e-3, 1e-5)
+    weight_decay = 5e-4
+    model_options = ("contribution", "layer_clipnorm", "layer_metrics", "name")
+
+    # === Layers ===
+
+    def conv(
+        self,
+        filters,
+        kernel_size,
+        num_classes,
+        strides=1,
+        padding="same",
+        dropout=0.0,
+        activation="relu",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        normalization="instance",
+        dtype=None,
+        name=None,
+        **head_options,
+    ):
+        conv = keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            dtype=dtype,
+        )
+        layers = [conv, keras.layers.Dropout(dropout, dtype=dtype)]
+        return self.block(
+            layers, num_classes, normalization, dtype, name, **head_options
+        )
+
+    def dense(
+        self,
+        units,
+        num_classes,
+        dropout=0.0,
+        activation="relu",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        normalization="layer",
+        dtype=None,
+        name=None,
+        **head_options,
+    ):
+        dense = keras.layers.Dense(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            dtype=dtype,
+        )
+        layers = [dense, keras.layers.Dropout(dropout, dtype=dtype)]
+        return self.block(
+            layers, num_classes, normalization, dtype, name, **head_options
+        )
+
+    def block(
+        self,
+        layers,
+        num_classes,
+        normalization=None,
+        dtype=None,
+        name=None,
+        **head_options,
+    ):
+        """Any Keras layers, as one layer that learns by this method."""
+        return LocalBlock(
+            layers,
+            self.head(num_classes, **head_options),
+            normalization,
+            dtype=dtype,
+            name=name,
+        )
+
+    def makes(self, layer):
+        """Whether the method has such layers.
+
+        Args:
+            layer: `"conv"`, `"dense"` or `"block"`.
+        """
+        if self._is_block(layer):
+            return self.head is not None
+        return getattr(self, layer) is not None
+
+    def layer_options(self, layer):
+        """The names of what else its layers take, sorted.
+
+        Args:
+            layer: `"conv"`, `"dense"` or `"block"`.
+        """
+        make = getattr(self, layer)
+        if self._is_block(layer):
+            names = _arguments(make)
+            names |= _arguments(self.head, **SMALLEST["head"])
+        else:
+            names = _arguments(make, **SMALLEST[layer])
+        return sorted(names - DECIDED)
+
+    def _is_block(self, layer):
+        make = getattr(self, layer)
+        return layer == "block" or (
+            getattr(make, "__func__", None) is getattr(Method, layer)
+        )
+
+    def width(self, channels, num_classes):
+        """The number of channels, rounded as the method's layers need it.
+
+        A multiple of the number of classes; below half a channel a class,
+        whole channels.
+        """
+        per_class = round(channels / num_classes)
+        return per_class * num_classes or max(1, round(channels))
+
+    # === Model and training ===
+
+    def model(self, inputs, outputs, **options):
+        """The model of the layers, with the method's own options.
+
+        Args:
+            inputs: the model's input.
+            outputs: the second outputs of all its layers, the goodness.
+            **options: those of `model_options` that shall differ.
+        """
+        own = dict(layer_clipnorm=self.layer_clipnorm)
+        if "contribution" not in options:
+            own["contribution"] = self.contribution()
+        return ForwardOnlyModel(inputs, outputs, **{**own, **options})
+
+    def loss(self):
+        """The loss of every layer, for `compile`."""
+        return LocalCrossentropy()
+
+    def optimizer(self, learning_rate=None, weight_decay=None):
+        """The optimizer, for `compile`.
+
+        Args:
+            learning_rate: float or schedule, the method's first by default.
+            weight_decay: float, the method's by default.
+        """
+        if weight_decay is None:
+            weight_decay = self.weight_decay
+        if learning_rate is None:
+            learning_rate = self.learning_rate[0]
+        return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+
+    def settings(self):
+        """All that the method decides about a training, for records."""
+        contribution = self.contribution and self.contribution()
+        return {
+            "method": self.name,
+            "paper": self.paper,
+            "dropout": self.dropout,
+            "learning_rate": list(self.learning_rate),
+            "optimizer": _record(
+                self.optimizer(), "learning_rate", "weight_decay"
+            ),
+            "weight_decay": self.weight_decay,
+            "loss": _record(self.loss()),
+            "contribution": contribution and _record(contribution),
+            "layer_clipnorm": self.layer_clipnorm,
+        }
+
+    # === What is searched; methods with the same function share it ===
+
+    def tune_layers(self, hp, layers):
+        """Declares hyperparameters of the layers.
+
+        Args:
+            hp: a `keras_tuner.HyperParameters`.
+            layers: set of the kinds in the search, see `makes`.
+
+        Returns:
+            A dict of layer options.
+        """
+        return {}
+
+    def tune_loss(self, hp):
+        """Declares hyperparameters of the loss, and returns it."""
+        return LocalCrossentropy(
+            hp.Float("label_smoothing", 0.0, 0.2, step=0.05)
+        )
+
+    def tune_model(self, hp):
+        """Declares hyperparameters of the model; returns its options."""
+        name = hp.Choice(
+            "contribution", contributions.names(), default="loss_aware"
+        )
+        return dict(contribution=contributions.get(name))
+
+
+def _arguments(make, **needed):
+    """The names of the arguments that a class or a function takes."""
+    function = make.__init__ if isinstance(make, type) else make
+    parameters = inspect.signature(function).parameters.values()
+    names = {
+        parameter.name
+        for parameter in parameters
+        if parameter.kind
+        not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    } - {"self"}
+    if needed and any(p.kind is p.VAR_KEYWORD for p in parameters):
+        # A layer's config holds all of its arguments.
+        names |= set(make(**needed).get_config())
+    return names
+
+
+def _record(thing, *besides):
+    """What it is and how it was made, but for its name, which counts up."""
+    config = thing.get_config()
+    for name in ("name", *besides):
+        config.pop(name, None)
+    return {"class_name": type(thing).__name__, "config": config}
