@@ -53,9 +53,9 @@ class LocalLayer(CompositeLayer):
         """The former name of `head`, for one release."""
         return self.head
 
-    @goodness.setter
-    def goodness(self, head):
-        self.head = head
+    def __setattr__(self, name, value):
+        # Modules of PyTorch do not ask a property's setter.
+        super().__setattr__("head" if name == "goodness" else name, value)
 
     def __dir__(self):
         # Keras saves what it finds here, under this name.

@@ -45,15 +45,11 @@ def adapt_prototypes(model, x, y):
         raise ValueError("`x` must be finite. Received: NaN or infinity")
     y = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
     heads = 0
-
-    def visit(index, layer, args, kwargs):
-        nonlocal heads
-        if isinstance(layer.head, HypersphericalPrototypes):
+    for call in model._graph.walk(x, training=False):
+        if isinstance(call.layer.head, HypersphericalPrototypes):
             heads += 1
-            layer.head.adapt(layer.activate(*args), y)
-        return layer(*args, training=False, **kwargs)[0]
-
-    model._graph.run(x, visit, False)
+            call.layer.head.adapt(call.activation(), y)
+        call.run()
     if not heads:
         raise ValueError(
             "No local layer of the model has HypersphericalPrototypes. "

@@ -155,39 +155,27 @@ class ForwardForwardModel(ForwardOnlyModel):
     def _neutral_features(self, inputs):
         """The features that the read-out sees, `(batch, units)`."""
         found = {}
-
-        def visit(index, layer, args, kwargs):
-            features, _ = layer(*args, training=False, **kwargs)
-            found[index] = ops.cast(features[:, 0], "float32")
-            return features
-
         neutral = ops.full((1, 1, self.num_classes), 1.0 / self.num_classes)
-        self._graph.run(
-            inputs, visit, False, arguments=self._candidates(neutral)
-        )
+        for call in self._graph.walk(
+            inputs, False, arguments=self._candidates(neutral)
+        ):
+            features, _ = call()
+            found[call.index] = ops.cast(features[:, 0], "float32")
+            call.give(features)
         features = [found[i] for i in range(len(found))]
         return ops.concatenate(features[1:] or features, axis=-1)
 
     def _candidates(self, labels):
         return {self._overlay.name: {"labels": labels}}
 
-    def _local_pass(self, x, y, sample_weight, training, differentiate=None):
-        if not training:
-            batch = super()._local_pass(x, y, sample_weight, False)
+    def _local_pass(self, x, y, sample_weight, gradients=None):
+        if gradients is None:
+            batch = super()._local_pass(x, y, sample_weight)
             if self.inference == "readout":
                 batch = batch._replace(prediction=self(x, training=False))
             return batch
         self._check_batch(y)
-        features = ops.stop_gradient(self._neutral_features(x))
-        classifier = self._readout.classifier
-
-        def objective():
-            logits = classifier(features)
-            loss = self._readout_loss(y, logits, sample_weight=sample_weight)
-            return loss, logits
-
-        scale = self.optimizer.scale_loss(ops.ones(()))
-        logits, gradients = differentiate(classifier, objective, scale, [])
+        logits, finite = self._learn_readout(x, y, sample_weight, gradients)
         labels = class_numbers(y)
         right = ops.clip(ops.cast(labels, "int32"), 0, self.num_classes - 1)
         wrong = ops.cast(self._readout.draw_negatives(y, logits), "int32")
@@ -197,13 +185,26 @@ class ForwardForwardModel(ForwardOnlyModel):
             x,
             target,
             sample_weight,
-            True,
-            differentiate,
+            gradients,
             self._candidates(ops.stack([right, wrong], axis=1)),
         )
-        pairs = zip(classifier.trainable_variables, gradients)
-        batch.gradients.update((id(v), g) for v, g in pairs)
-        return batch._replace(y=ops.convert_to_tensor(y), prediction=logits)
+        # The read-out has no loss of its own in the logs.
+        outputs = [self._marked(output, finite) for output in batch.outputs]
+        return batch._replace(
+            y=ops.convert_to_tensor(y), outputs=outputs, prediction=logits
+        )
+
+    def _learn_readout(self, x, y, sample_weight, gradients):
+        """Trains the read-out; returns its logits, and if that went well."""
+        features = ops.stop_gradient(self._neutral_features(x))
+        classifier = self._readout.classifier
+
+        def objective():
+            logits = classifier(features)
+            loss = self._readout_loss(y, logits, sample_weight=sample_weight)
+            return ops.cast(loss, "float32"), logits
+
+        return gradients.learn(classifier, objective)
 
 
 def _with_overlay(layers, kwargs):

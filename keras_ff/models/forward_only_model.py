@@ -323,15 +323,8 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
     def call(self, inputs, training=None, mask=None):
         if self._needed is None:
             return super().call(inputs, training=training, mask=mask)
-        goodness = {}
-
-        def visit(index, layer, args, kwargs):
-            features, goodness[index] = layer(
-                *args, training=training, **kwargs
-            )
-            return features
-
-        self._graph.run(inputs, visit, training, needed=self._needed)
+        calls = self._graph.walk(inputs, training, needed=self._needed)
+        goodness = {call.index: call.run() for call in calls}
         return self._readout.combine(goodness.items())
 
     def predict(self, *args, **kwargs):

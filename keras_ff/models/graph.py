@@ -1,19 +1,15 @@
-import functools
-import inspect
-
 import keras
-from keras import tree
 
 from keras_ff import keras_private
 from keras_ff.layers import LocalLayer
+from keras_ff.models.plan import Plan
 from keras_ff.models.stage import Stage
 
 
 class LayerGraph:
     """The order in which a functional model's layers run.
 
-    One walk serves training, evaluation, pruned prediction and early exit. It
-    keeps a tensor only until its last use.
+    One walk serves training, evaluation, pruned prediction and early exit.
 
     Args:
         model: a functional model whose last layer combines the goodness of
@@ -43,11 +39,6 @@ class LayerGraph:
             for node in self._nodes
             if isinstance(node.operation, LocalLayer)
         ]
-        self._takes_training = {
-            id(node.operation)
-            for node in self._nodes
-            if "training" in inspect.signature(node.operation.call).parameters
-        }
         self._plans = {}
         self._stages = {}
         self._goodness_model = None
@@ -92,58 +83,35 @@ class LayerGraph:
             if not isinstance(node.operation, LocalLayer):
                 check_not_trainable(node.operation)
 
-    def run(self, inputs, visit, training, needed=None, arguments=None):
-        """Runs the layers in order.
+    def walk(self, inputs, training, needed=None, arguments=None):
+        """Runs the layers in order; the local ones are the caller's to run.
 
         Args:
             inputs: what the model is called with.
-            visit: function `(index, layer, args, kwargs)` that runs local
-                layer number `index` and returns its features.
-            training: bool.
+            training, arguments: see `Plan.walk`.
             needed: tuple of the numbers of the local layers that are wanted.
                 Layers on which none of them depends are not run. Defaults to
                 all.
-            arguments: dict from the name of a layer that is not local to
-                further keyword arguments of its call.
+
+        Returns:
+            An iterator over `LocalCall`s, see `Plan.walk`.
         """
-        nodes, last_use = self._plan(needed)
         tensors = self.input_tensors(inputs)
-        del inputs
-        self._walk(nodes, last_use, tensors, visit, training, arguments)
+        return self._plan(needed).walk(tensors, training, arguments)
 
     def input_tensors(self, inputs):
         """What the model is called with, as a dict by the keys of tensors."""
         values = keras_private.standardized_inputs(self._model, inputs)
         return {id(x): value for x, value in zip(self._model.inputs, values)}
 
-    def _walk(self, nodes, last_use, tensors, visit, training, arguments=None):
-        for node, finished in zip(nodes, last_use):
-            args, kwargs = keras_private.call_arguments(node, tensors)
-            layer = node.operation
-            if isinstance(layer, LocalLayer):
-                index = self._index[id(node.outputs[1])]
-                tensors[id(node.outputs[0])] = visit(index, layer, args, kwargs)
-            else:
-                if id(layer) in self._takes_training:
-                    kwargs["training"] = training
-                kwargs.update((arguments or {}).get(layer.name, {}))
-                outputs = tree.flatten(layer(*args, **kwargs))
-                for symbol, value in zip(node.outputs, outputs):
-                    tensors[id(symbol)] = value
-                del outputs
-            del args, kwargs
-            for key in finished:
-                tensors.pop(key, None)
-
     def _plan(self, needed):
-        """The nodes to run, and what each of them uses for the last time."""
         if needed not in self._plans:
             nodes = self._nodes
             if needed is not None:
                 nodes = self._ancestors(
                     [self.goodness_tensors[i] for i in needed]
                 )
-            self._plans[needed] = nodes, _last_use(nodes)
+            self._plans[needed] = Plan(nodes, self._index)
         return self._plans[needed]
 
     def _ancestors(self, tensors):
@@ -180,14 +148,9 @@ class LayerGraph:
         for i, nodes in reversed(list(zip(exits, parts))):
             made = {id(x) for node in nodes for x in node.outputs}
             used = {id(x) for node in nodes for x in node.input_tensors}
-            last_use = [
-                [key for key in finished if key not in alive]
-                for finished in _last_use(nodes)
-            ]
             stages.append(
                 Stage(
-                    walk=functools.partial(self._walk, nodes, last_use),
-                    operations=[node.operation for node in nodes],
+                    plan=Plan(nodes, self._index, kept=alive),
                     exit=i,
                     takes=sorted(used - made),
                     gives=sorted(alive & made),
@@ -205,18 +168,6 @@ class LayerGraph:
                 keras.ops.stack(self.goodness_tensors, axis=1),
             )
         return self._goodness_model
-
-
-def _last_use(nodes):
-    """What each of the nodes uses for the last time."""
-    last = {}
-    for i, node in enumerate(nodes):
-        for symbol in [*node.input_tensors, *node.outputs]:
-            last[id(symbol)] = i
-    last_use = [[] for _ in nodes]
-    for key, i in last.items():
-        last_use[i].append(key)
-    return last_use
 
 
 def _readout_node(model, readout):

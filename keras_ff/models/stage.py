@@ -10,9 +10,7 @@ class Stage(keras.Model):
     one can be alive at an exit, and some only pass through.
 
     Args:
-        walk: function `(tensors, visit, training)` that runs the layers of
-            this part, see `LayerGraph`.
-        operations: list of these layers.
+        plan: the `Plan` of the layers of this part.
         exit: int, the number of the local layer that ends this part.
         takes: list of the keys of the tensors that come in.
         gives: list of the keys of the tensors that go out to later stages.
@@ -25,27 +23,22 @@ class Stage(keras.Model):
         List: the goodness of layer `exit`, then tensors as `gives`.
     """
 
-    def __init__(self, walk, operations, exit, takes, gives, alive):
+    def __init__(self, plan, exit, takes, gives, alive):
         super().__init__()
-        self.parts = [x for x in operations if isinstance(x, keras.Layer)]
+        self.parts = [x for x in plan.operations if isinstance(x, keras.Layer)]
         self.num_local_layers = sum(
-            isinstance(x, LocalLayer) for x in operations
+            isinstance(x, LocalLayer) for x in self.parts
         )
         self.exit = exit
         self.takes = takes
         self.gives = gives
         self.alive = alive
-        self._walk = walk
+        self._plan = plan
 
     def call(self, inputs, training=None):
-        goodness = {}
-
-        def visit(index, layer, args, kwargs):
-            features, goodness[index] = layer(
-                *args, training=training, **kwargs
-            )
-            return features
-
         tensors = dict(zip(self.takes, inputs))
-        self._walk(tensors, visit, training)
+        goodness = {
+            call.index: call.run()
+            for call in self._plan.walk(tensors, training)
+        }
         return [goodness[self.exit], *(tensors[key] for key in self.gives)]

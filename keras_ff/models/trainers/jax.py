@@ -35,7 +35,6 @@ class LocalTrainer(LocalStep):
             raise
 
     def train_step(self, state, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = (
             self.trainable_variables,
             self.non_trainable_variables,
@@ -43,36 +42,30 @@ class LocalTrainer(LocalStep):
             self.metrics_variables,
         )
         with _scope(variables, state) as scope:
-            batch = self._local_pass(
-                x, y, sample_weight, True, self._differentiate
-            )
-            logs = self._log_batch(batch)
-            sound = self._statistics.is_sound()
-        trainable, non_trainable, optimizer, metrics = _values(scope, variables)
-        updated = self.optimizer.stateless_apply(
-            optimizer, self._in_order(batch.gradients), trainable
+            learned = self._learn(data)
+        trainable, others, optimizer, metrics = _values(scope, variables)
+        applied = self.optimizer.stateless_apply(
+            optimizer, learned.gradients, trainable
         )
-        trainable, optimizer, non_trainable = jax.tree.map(
-            lambda new, old: jax.numpy.where(sound, new, old),
-            (*updated, non_trainable),
-            (trainable, optimizer, state[1]),
+        trainable, optimizer = _select(
+            learned.sound, applied, (trainable, optimizer)
         )
-        return logs, (trainable, non_trainable, optimizer, metrics)
+        others = _select(learned.kept, others, state[1])
+        return learned.logs, (trainable, others, optimizer, metrics)
 
     def test_step(self, state, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = (
             self.trainable_variables,
             self.non_trainable_variables,
             self.metrics_variables,
         )
         with _scope(variables, state) as scope:
-            logs = self._log_batch(self._local_pass(x, y, sample_weight, False))
+            logs = self._test(data)
         return logs, _values(scope, variables)
 
-    def _differentiate(self, layer, objective, scale, after):
-        trainable = layer.trainable_variables
-        others = layer.non_trainable_variables
+    def _differentiate(self, part, objective, scale, after):
+        trainable = part.trainable_variables
+        others = part.non_trainable_variables
         values, other_values = _wait(
             ([v.value for v in trainable], [v.value for v in others]), after
         )
@@ -89,22 +82,24 @@ class LocalTrainer(LocalStep):
         return outputs, gradients
 
 
-def _wait(values, gradients):
-    """Values that cannot be had before the gradients.
+def _wait(values, number):
+    """Values that cannot be had before a number.
 
     XLA would otherwise run all forward passes first and keep every
     activation; on a CPU it ignores `jax.lax.optimization_barrier`. So the
     values hang on a number that no sum ever is, a NaN of odd bits.
     """
-    if not gradients:
+    if number is None:
         return values
-    total = sum(jax.numpy.sum(g, dtype="float32") for g in gradients)
-    bits = jax.lax.bitcast_convert_type(total, "int32")
+    never = jax.lax.bitcast_convert_type(number, "int32") == 0x7FC54321
     return jax.tree.map(
-        lambda x: jax.numpy.where(
-            bits == 0x7FC54321, jax.numpy.zeros_like(x), x
-        ),
-        values,
+        lambda x: jax.numpy.where(never, jax.numpy.zeros_like(x), x), values
+    )
+
+
+def _select(condition, new, old):
+    return jax.tree.map(
+        lambda new, old: jax.numpy.where(condition, new, old), new, old
     )
 
 

@@ -1,3 +1,4 @@
+import functools
 from typing import Any
 from typing import NamedTuple
 
@@ -7,88 +8,88 @@ from keras import ops
 from keras_ff import keras_private
 from keras_ff.labels import check_label_shape
 from keras_ff.labels import is_rows
+from keras_ff.models.trainers.gradients import Gradients
+from keras_ff.models.trainers.local_batch import LocalBatch
+from keras_ff.models.trainers.local_output import LocalOutput
 
 
-class LocalBatch(NamedTuple):
-    """A batch and what the local layers made of it.
+class Learned(NamedTuple):
+    """What a training step learned from a batch, before it is applied.
 
-    `target` is what the goodness of the layers was held against, `gradients`
-    a dict by the identity of the variable.
+    Attributes:
+        logs: dict, what `fit` logs.
+        gradients: list, as the model's trainable variables.
+        sound: scalar, whether the optimizer may see the gradients.
+        kept: scalar, whether layers keep what they changed while they ran,
+            such as the statistics of a batch normalization.
     """
 
-    x: Any
-    y: Any
-    sample_weight: Any
-    training: bool
-    target: Any
-    goodness: list
-    losses: list
-    penalties: list
-    gradients: dict
-    prediction: Any
+    logs: dict
+    gradients: list
+    sound: Any
+    kept: Any
 
 
 class LocalStep:
-    """The part of the local step that no backend has to know."""
+    """The part of the local step that no backend has to know.
 
-    def _local_pass(
-        self,
-        x,
-        y,
-        sample_weight,
-        training,
-        differentiate=None,
-        arguments=None,
-    ):
+    A batch is sound if its labels are classes and its losses and gradients
+    are finite. One that is not changes no weight, nor does any after it in
+    the same epoch, and `fit` stops. Under a `LossScaleOptimizer` gradients
+    may overflow: it leaves out such a step and lowers its scale, and training
+    goes on.
+    """
+
+    def _learn(self, data):
+        """Runs a training step up to the optimizer; returns `Learned`."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        gradients = Gradients(
+            self._differentiate,
+            ops.cast(self.optimizer.scale_loss(ops.ones(())), "float32"),
+            self._readout.layer_clipnorm,
+        )
+        logs = self._log_batch(self._local_pass(x, y, sample_weight, gradients))
+        sound = self._statistics.is_sound()
+        return Learned(
+            logs=logs,
+            gradients=gradients.of(self.trainable_variables),
+            sound=sound,
+            kept=ops.logical_and(sound, gradients.are_finite()),
+        )
+
+    def _test(self, data):
+        """Evaluates a batch; returns logs."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self._log_batch(self._local_pass(x, y, sample_weight))
+
+    def _local_pass(self, x, y, sample_weight, gradients=None, arguments=None):
         """Runs all local layers on a batch, each with its own loss.
 
         Args:
             x, y, sample_weight: the batch.
-            training: bool.
-            differentiate: the backend's function `(layer, objective, scale,
-                after) -> (outputs, gradients)`; `objective()` gives the
-                layer's loss and its outputs, and waits for the tensors
-                `after`. `None` if no gradients are wanted.
-            arguments: see `LayerGraph.run`.
+            gradients: `Gradients` to which those of the layers are added.
+                `None` if the layers do not train.
+            arguments: see `LayerGraph.walk`.
 
         Returns:
             A `LocalBatch`.
         """
         self._check_batch(y)
-        records = {}
-        gradients = {}
-        found = []
-        if differentiate is not None:
-            scale = self.optimizer.scale_loss(ops.ones(()))
-
-        def visit(index, layer, args, kwargs):
-            nonlocal found
-
-            def objective():
-                features, goodness = layer(*args, training=training, **kwargs)
-                loss = self.loss(y, goodness, sample_weight=sample_weight)
-                penalty = ops.zeros(())
-                for term in layer.losses:
-                    penalty = penalty + keras_private.additional_loss(
-                        self, term
-                    )
-                return loss + penalty, (features, goodness, loss, penalty)
-
-            if differentiate is None or not layer.trainable_variables:
-                _, outputs = objective()
+        training = gradients is not None
+        outputs = {}
+        for call in self._graph.walk(x, training, arguments=arguments):
+            objective = functools.partial(
+                self._local_loss, call, y, sample_weight
+            )
+            if training and call.layer.trainable_variables:
+                output, finite = gradients.learn(call.layer, objective)
+                output = self._marked(output, finite)
             else:
-                outputs, found = differentiate(layer, objective, scale, found)
-                outputs = self._check_gradients(outputs, found)
-                found = self._clip(found, scale)
-                for variable, gradient in zip(layer.trainable_variables, found):
-                    gradients[id(variable)] = gradient
-            features, *records[index] = outputs
-            return features
-
-        self._graph.run(x, visit, training, arguments=arguments)
-        goodness, losses, penalties = zip(
-            *(records[i] for i in range(len(records)))
-        )
+                _, output = objective()
+            call.give(output.features)
+            outputs[call.index] = output._replace(features=None)
+            del output
+        outputs = [outputs[i] for i in range(len(outputs))]
         y = ops.convert_to_tensor(y)
         return LocalBatch(
             x=x,
@@ -96,11 +97,32 @@ class LocalStep:
             sample_weight=sample_weight,
             training=training,
             target=y,
-            goodness=list(goodness),
-            losses=[self._unscale(loss) for loss in losses],
-            penalties=[self._unscale(penalty) for penalty in penalties],
-            gradients=gradients,
-            prediction=self._readout.combine(enumerate(goodness)),
+            outputs=outputs,
+            prediction=self._readout.combine(
+                (i, output.goodness) for i, output in enumerate(outputs)
+            ),
+        )
+
+    def _local_loss(self, call, y, sample_weight):
+        """Runs a local layer; returns what it minimizes and its output."""
+        features, goodness = call()
+        loss = self.loss(y, goodness, sample_weight=sample_weight)
+        loss = ops.cast(loss, "float32")
+        penalty = ops.zeros((), "float32")
+        for term in call.layer.losses:
+            term = keras_private.additional_loss(self, term)
+            penalty = penalty + ops.cast(term, "float32")
+        return loss + penalty, LocalOutput(features, goodness, loss, penalty)
+
+    def _marked(self, output, finite):
+        """Gives a layer whose gradients are not finite the loss NaN.
+
+        Its loss need not be: TensorFlow's fused ReLU makes 0 of NaN.
+        """
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return output
+        return output._replace(
+            loss=ops.where(finite, output.loss, float("nan"))
         )
 
     def _check_batch(self, y):
@@ -120,34 +142,6 @@ class LocalStep:
                 "keras_ff.losses.LocalCrossentropy takes both."
             )
 
-    def _in_order(self, gradients):
-        return [gradients[id(v)] for v in self.trainable_variables]
-
-    def _check_gradients(self, outputs, gradients):
-        """Gives a layer whose gradients are not finite the loss NaN.
-
-        Its loss need not be: TensorFlow's fused ReLU makes 0 of NaN.
-        """
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It leaves out such steps and lowers the scale.
-            return outputs
-        features, goodness, loss, penalty = outputs
-        total = sum(ops.cast(ops.sum(g), "float32") for g in gradients)
-        loss = ops.where(ops.isfinite(total), loss, float("nan"))
-        return features, goodness, loss, penalty
-
-    def _clip(self, gradients, scale):
-        limit = self._readout.layer_clipnorm
-        if limit is None:
-            return gradients
-        # The gradients still carry the optimizer's loss scale.
-        limit = limit * scale
-        square = sum(
-            ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients
-        )
-        factor = limit / ops.maximum(ops.sqrt(square), limit)
-        return [g * ops.cast(factor, g.dtype) for g in gradients]
-
     def _seed_epoch(self, seed):
         """Seeds the backend's own generator, if Keras draws from it."""
 
@@ -157,18 +151,16 @@ class LocalStep:
 
     def _log_batch(self, batch):
         """Updates all metrics with a batch and returns the logs."""
+        goodness = [output.goodness for output in batch.outputs]
+        losses = [self._unscale(output.loss) for output in batch.outputs]
+        penalties = [self._unscale(output.penalty) for output in batch.outputs]
         keras_private.log_loss(
             self,
-            sum(batch.losses) + sum(batch.penalties),
-            sample_weight=ops.shape(batch.goodness[0])[0],
+            sum(losses) + sum(penalties),
+            sample_weight=ops.shape(goodness[0])[0],
         )
         self._statistics.update_state(
-            batch.y,
-            batch.target,
-            batch.goodness,
-            batch.losses,
-            batch.penalties,
-            batch.training,
+            batch.y, batch.target, goodness, losses, penalties, batch.training
         )
         return self.compute_metrics(
             batch.x, batch.y, batch.prediction, batch.sample_weight

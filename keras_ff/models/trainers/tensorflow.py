@@ -1,4 +1,3 @@
-import keras
 import tensorflow as tf
 
 from keras_ff.models.trainers.local_step import LocalStep
@@ -8,39 +7,27 @@ class LocalTrainer(LocalStep):
     """The local step on TensorFlow: a layer waits for the last's gradients."""
 
     def train_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         others = self.non_trainable_variables
         before = [tf.identity(v.value) for v in others]
-        batch = self._local_pass(x, y, sample_weight, True, self._differentiate)
-        logs = self._log_batch(batch)
-
-        def apply():
-            gradients = self._in_order(batch.gradients)
-            self.optimizer.apply(gradients, self.trainable_variables)
-            return True
-
-        def undo():
-            for variable, value in zip(others, before):
-                variable.assign(value)
-            return False
-
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            # Replicas cannot meet inside a branch.
-            apply()
-        else:
-            tf.cond(self._statistics.is_sound(), apply, undo)
-        return logs
+        learned = self._learn(data)
+        sound, kept = _agreed([learned.sound, learned.kept])
+        _run_if(sound, self._apply, learned.gradients)
+        _run_if(tf.logical_not(kept), _assign, others, before)
+        return learned.logs
 
     def test_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        return self._log_batch(self._local_pass(x, y, sample_weight, False))
+        return self._test(data)
 
-    def _differentiate(self, layer, objective, scale, after):
-        variables = [v.value for v in layer.trainable_variables]
+    def _apply(self, gradients):
+        self.optimizer.apply(gradients, self.trainable_variables)
+
+    def _differentiate(self, part, objective, scale, after):
+        variables = [v.value for v in part.trainable_variables]
         # Without the wait the graph runs all forward passes first, or draws
         # all dropout masks, and keeps every activation.
+        after = [] if after is None else [after]
         with tf.control_dependencies(after), tf.GradientTape() as tape:
             loss, outputs = objective()
             scaled_loss = loss * scale
@@ -60,3 +47,35 @@ def process_index():
     """Which one of the processes this is that train a model together."""
     # The replicas that Keras knows on TensorFlow are of one process.
     return 0
+
+
+def _agreed(conditions):
+    """Scalars that hold if they hold in every replica."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return conditions
+    failed = tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.SUM,
+        [tf.cast(tf.logical_not(c), "float32") for c in conditions],
+    )
+    return [count == 0 for count in failed]
+
+
+def _run_if(condition, function, *args):
+    """Calls a function if a condition, the same in all replicas, holds."""
+
+    def across(distribution, condition, *args):
+        (condition, *_) = distribution.experimental_local_results(condition)
+
+        def run():
+            distribution.extended.call_for_each_replica(function, args)
+            return True
+
+        tf.cond(condition, run, lambda: False)
+
+    # Replicas cannot meet, to add their gradients, inside a branch.
+    tf.distribute.get_replica_context().merge_call(across, (condition, *args))
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values):
+        variable.assign(value)

@@ -8,30 +8,34 @@ from keras_ff.models.trainers.local_step import LocalStep
 class LocalTrainer(LocalStep):
     """The local step on PyTorch: a layer's graph is freed before the next."""
 
+    @torch.no_grad()
     def train_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         others = self.non_trainable_variables
-        before = [v.value.clone() for v in others]
-        with torch.no_grad():
-            batch = self._local_pass(
-                x, y, sample_weight, True, self._differentiate
-            )
-            logs = self._log_batch(batch)
-            if self._statistics.is_sound():
-                gradients = self._in_order(batch.gradients)
-                self.optimizer.apply(gradients, self.trainable_variables)
-            else:
-                for variable, value in zip(others, before):
-                    variable.assign(value)
-            return logs
+        before = _copies(others)
+        learned = self._learn(data)
+        self._apply(learned)
+        _restore_unless(learned.kept, others, before)
+        return learned.logs
 
+    @torch.no_grad()
     def test_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        with torch.no_grad():
-            return self._log_batch(self._local_pass(x, y, sample_weight, False))
+        return self._test(data)
 
-    def _differentiate(self, layer, objective, scale, after):
-        variables = [v.value for v in layer.trainable_variables]
+    def _apply(self, learned):
+        trained = self.trainable_variables
+        if _branches_freely(learned.sound):
+            if learned.sound:
+                self.optimizer.apply(learned.gradients, trained)
+            return
+        changed = trained + self.optimizer.variables
+        before = _copies(changed)
+        self.optimizer.apply(learned.gradients, trained)
+        _restore_unless(learned.sound, changed, before)
+
+    def _differentiate(self, part, objective, scale, after):
+        variables = [v.value for v in part.trainable_variables]
         with torch.enable_grad():
             loss, outputs = objective()
             gradients = torch.autograd.grad(
@@ -57,3 +61,20 @@ def process_index():
     if group.is_available() and group.is_initialized():
         return group.get_rank()
     return 0
+
+
+def _branches_freely(condition):
+    """Whether Python may look at a tensor without waiting for a device."""
+    return condition.device.type == "cpu"
+
+
+def _copies(variables):
+    return [variable.value.clone() for variable in variables]
+
+
+def _restore_unless(condition, variables, values):
+    if _branches_freely(condition) and condition:
+        return
+    for variable, value in zip(variables, values):
+        new = variable.value
+        torch.where(condition, new, value, out=new)

@@ -1,0 +1,38 @@
+class LocalCall:
+    """A local layer of a graph whose turn it is.
+
+    Args:
+        index: int, the number of the layer.
+        layer: the local layer.
+        args, kwargs: what it is called with.
+        give: function that takes its features, for the layers that follow.
+    """
+
+    def __init__(self, index, layer, args, kwargs, give):
+        self.index = index
+        self.layer = layer
+        self._args = args
+        self._kwargs = kwargs
+        self._give = give
+
+    def __call__(self):
+        """Runs the layer; returns its features and its goodness."""
+        return self.layer(*self._args, **self._kwargs)
+
+    def activation(self):
+        """The activation that the layer's goodness head sees."""
+        return self.layer.activate(*self._args, **self._kwargs)
+
+    def give(self, features):
+        """Hands features on to the layers that follow.
+
+        What the layer was called with is let go.
+        """
+        self._give(features)
+        self._args = self._kwargs = None
+
+    def run(self):
+        """Runs the layer and hands its features on; returns its goodness."""
+        features, goodness = self()
+        self.give(features)
+        return goodness
