@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks import script
+from benchmarks.measure.in_turn import in_turn
 
 ARCHITECTURES = ("tiny_cnn", "mlp")
 QUICK = {
@@ -117,7 +118,6 @@ def _trained(settings, architecture, data):
 
 
 def _compare(settings, model, data):
-    """Visits the thresholds in turn, so that all see the same noise."""
     import numpy as np
 
     x, y = map(np.concatenate, zip(*data.test.as_numpy_iterator()))
@@ -139,13 +139,13 @@ def _compare(settings, model, data):
         stop = np.array([time.perf_counter(), time.process_time()])
         return result, stop - start
 
-    visits = [None, *thresholds]
-    results = [visit(threshold)[0] for threshold in visits]
-    seconds = [[] for _ in visits]
-    for _ in range(settings["repeats"]):
-        for i, threshold in enumerate(visits):
-            seconds[i].append(visit(threshold)[1])
-    full, nobody, *medians = np.median(seconds, axis=1).tolist()
+    thresholds = dict(enumerate([None, *thresholds]))
+    found = in_turn(visit, thresholds, settings["repeats"]).values()
+    results = [rounds[0][0] for rounds in found]
+    full, nobody, *medians = (
+        np.median([seconds for _, seconds in rounds], axis=0).tolist()
+        for rounds in found
+    )
     work = np.cumsum([_multiplications(layer) for layer in model.local_layers])
     for row, (predictions, used), median in zip(rows, results[2:], medians):
         row.update(

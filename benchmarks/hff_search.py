@@ -18,7 +18,7 @@ import keras
 import keras_tuner
 
 import keras_ff
-from benchmarks import machine
+from benchmarks.measure import machine
 
 
 def parse_arguments():

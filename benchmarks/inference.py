@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks import script
+from benchmarks.measure.in_turn import in_turn
 
 METHODS = ("hff", "ff_goodness", "ff_readout")
 QUICK = {
@@ -54,7 +55,6 @@ def measure(settings, output):
 
 
 def _compare(settings, classes, batch_size):
-    """Visits the methods in turn, so that all see the same noise."""
     import keras
     import numpy as np
 
@@ -64,17 +64,12 @@ def _compare(settings, classes, batch_size):
     shape = (batch_size, settings["features"])
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
 
-    def visit(name):
+    def visit(model):
         start = time.perf_counter()
-        models[name].predict_on_batch(x)
+        model.predict_on_batch(x)
         return time.perf_counter() - start
 
-    for name in models:
-        visit(name)
-    seconds = {name: [] for name in models}
-    for _ in range(settings["repeats"]):
-        for name in models:
-            seconds[name].append(visit(name))
+    seconds = in_turn(visit, models, settings["repeats"])
     medians = {name: statistics.median(v) for name, v in seconds.items()}
     operations = _multiplications(settings, classes)
     return {

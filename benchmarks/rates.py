@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks.measure.in_turn import in_turn
 from benchmarks.stacks import product_flops
 from benchmarks.stacks import random_batch
 
@@ -66,14 +67,15 @@ def _convolution(width, batch_size, repeats):
 
 def _times(functions, repeats):
     """Median seconds of functions that are called in turn."""
-    seconds = [[] for _ in functions]
-    for _ in range(repeats + 1):
-        for function, values in zip(functions, seconds):
-            start = time.perf_counter()
-            result = function()
-            _wait(result)
-            values.append(time.perf_counter() - start)
-    return [statistics.median(values[1:]) for values in seconds]
+
+    def visit(function):
+        start = time.perf_counter()
+        _wait(function())
+        return time.perf_counter() - start
+
+    functions = dict(enumerate(functions))
+    seconds = in_turn(visit, functions, repeats)
+    return [statistics.median(values) for values in seconds.values()]
 
 
 def _wait(result):

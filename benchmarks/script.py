@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks import processes
+from benchmarks.measure import machine
+from benchmarks.measure import processes
 
 BACKENDS = ("tensorflow", "jax", "torch")
 # Where things lie says nothing about the results.

@@ -1,9 +1,10 @@
 import statistics
-import time
 
 import keras
 import numpy as np
 
+from benchmarks.measure.in_turn import in_turn
+from benchmarks.measure.step_time import step_seconds
 from benchmarks.settings import KINDS
 from benchmarks.stacks import STACKS
 from benchmarks.stacks import count_products
@@ -12,21 +13,6 @@ from benchmarks.stacks import random_batch
 
 # A visit is one `fit`: one step that does not count and these that do.
 STEPS_PER_VISIT = 2
-
-
-class StepTimer(keras.callbacks.Callback):
-    """Takes the time of every training step that `fit` makes."""
-
-    def on_train_begin(self, logs=None):
-        self.seconds = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        # Reading the loss waits for a step that runs asynchronously.
-        float(logs["loss"])
-        self.seconds.append(time.perf_counter() - self._start)
 
 
 def measure(widths, depth, batch_size, repeats):
@@ -39,33 +25,18 @@ def measure(widths, depth, batch_size, repeats):
 
 
 def _compare(kind, depth, width, batch_size, repeats):
-    """Visits the two methods in turn, so that both see the same noise."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
     x, y = random_batch(batch_size, width)
     count = 1 + STEPS_PER_VISIT
     x, y = np.tile(x, (count, 1, 1, 1)), np.tile(y, count)
+
+    def visit(model):
+        seconds = step_seconds(model, x, y, batch_size=batch_size)
+        return statistics.median(seconds[1:])
+
     models = {name: make(kind, depth, width) for name, make in STACKS.items()}
-
-    def visit(name):
-        timer = StepTimer()
-        models[name].fit(
-            x,
-            y,
-            batch_size=batch_size,
-            shuffle=False,
-            verbose=0,
-            callbacks=[timer],
-        )
-        return statistics.median(timer.seconds[1:])
-
-    for name in models:
-        visit(name)
-    seconds = {name: [] for name in models}
-    for repeat in range(repeats):
-        # Each goes first as often as the other.
-        for name in sorted(models, reverse=bool(repeat % 2)):
-            seconds[name].append(visit(name))
+    seconds = in_turn(visit, models, repeats)
     ratios = np.divide(seconds["local"], seconds["backprop"])
     flops = product_flops(batch_size, width)
     result = {

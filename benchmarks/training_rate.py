@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks import script
+from benchmarks.measure.in_turn import in_turn
 
 METHODS = ("caw", "backprop")
 QUICK = {
@@ -57,7 +58,6 @@ def measure(settings, output):
 
 
 def _compare(settings, dtype):
-    """Visits the methods in turn, so that both see the same noise."""
     import keras
     import numpy as np
 
@@ -83,17 +83,12 @@ def _compare(settings, dtype):
     )
     models = {method: _model(settings, method) for method in METHODS}
 
-    def visit(method):
+    def visit(model):
         start = time.perf_counter()
-        models[method].fit(batches, verbose=0, shuffle=False)
+        model.fit(batches, verbose=0, shuffle=False)
         return images / (time.perf_counter() - start)
 
-    for method in models:
-        visit(method)
-    speeds = {method: [] for method in models}
-    for _ in range(settings["repeats"]):
-        for method in models:
-            speeds[method].append(visit(method))
+    speeds = in_turn(visit, models, settings["repeats"])
     row = {"dtype": dtype, "matrix_product_gflops": matrix_rate}
     for method, model in models.items():
         speed = statistics.median(speeds[method])

@@ -1,15 +1,17 @@
 """Trains, evaluates and measures both networks."""
 
 import dataclasses
+import statistics
 
 import keras
 import numpy as np
 
 import keras_ff
+from benchmarks.measure.in_turn import in_turn
+from benchmarks.measure.memory import peak_memory
+from benchmarks.measure.step_time import step_seconds
 from demo import networks
-from demo.memory import peak_memory
 from demo.progress import ShortProgressBar
-from demo.step_time import median_step_seconds
 
 
 @dataclasses.dataclass
@@ -53,12 +55,16 @@ def run(settings):
     results["backprop"] = _train_backprop(settings)
 
     print("\nMeasuring time and memory of a training step")
-    models = {name: result.model for name, result in results.items()}
-    splits = load(settings)
-    seconds = median_step_seconds(models, splits.train, splits.validation)
-    x, y = next(iter(splits.train))
+    train, validation, _ = load(settings)
+
+    def visit(result):
+        # The first steps of an epoch warm up.
+        return step_seconds(result.model, train, validation_data=validation)[2:]
+
+    seconds = in_turn(visit, results, repeats=3, warm_up=0)
+    x, y = next(iter(train))
     for name, result in results.items():
-        result.step_seconds = seconds[name]
+        result.step_seconds = statistics.median(sum(seconds[name], []))
         result.step_memory = peak_memory(result.model, x, y)
     return results
 

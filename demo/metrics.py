@@ -1,21 +1,11 @@
 """What the demo found, as a dictionary that JSON can hold."""
 
 import dataclasses
-import importlib.metadata
 import json
-import os
-import platform
 
 import keras
 
-import keras_ff
-
-PACKAGES = ("keras", "numpy", "scikit-learn", "matplotlib")
-DISTRIBUTIONS = {
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),
-    "jax": ("jax",),
-    "torch": ("torch",),
-}
+from benchmarks.measure import machine
 
 
 def collect(settings, results):
@@ -59,31 +49,13 @@ def collect(settings, results):
         },
         "seed": settings.seed,
         "backend": keras.backend.backend(),
-        "cpu_cores": _cpu_cores(),
-        "versions": _versions(),
+        "cpu_cores": machine.cores(),
+        "versions": machine.versions(
+            keras.backend.backend(), packages=("scikit-learn", "matplotlib")
+        ),
     }
 
 
 def save(path, metrics):
     """Writes the dictionary to a file."""
     path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-
-
-def _cpu_cores():
-    # Those this process may use, where the system tells.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
-
-
-def _versions():
-    versions = {
-        "python": platform.python_version(),
-        "keras_ff": keras_ff.__version__,
-    }
-    for name in PACKAGES + DISTRIBUTIONS[keras.backend.backend()]:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

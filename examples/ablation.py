@@ -14,204 +14,17 @@ run is kept; the same command goes on after an interruption. Writes
 import argparse
 import statistics
 
-import common
 import keras
-from keras import ops
 
 import keras_ff
+from benchmarks.measure import machine
+from examples.common import folder
+from examples.common import options
+from examples.common.run import cosine
+from examples.studies import caw
+from examples.studies import hff
 
-
-@keras.saving.register_keras_serializable(package="examples")
-class ProxyAnchorLoss(keras.losses.Loss):
-    """Proxy-Anchor (Kim et al., 2020), a loss of whole batches."""
-
-    def __init__(self, alpha=32.0, delta=0.1, **kwargs):
-        super().__init__(**kwargs)
-        self.alpha = alpha
-        self.delta = delta
-
-    def call(self, y_true, y_pred):
-        k = y_pred.shape[-1]
-        right = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), k)
-        present = ops.cast(ops.sum(right, axis=0) > 0, "float32")
-
-        def log_sum(mask, exponent):
-            return ops.log1p(ops.sum(mask * ops.exp(exponent), axis=0))
-
-        pull = log_sum(right, -self.alpha * (y_pred - self.delta))
-        push = log_sum(1 - right, self.alpha * (y_pred + self.delta))
-        loss = ops.sum(present * pull) / ops.sum(present) + ops.mean(push)
-        # One number a sample, as Keras expects; their mean is the loss.
-        return loss * ops.ones_like(y_pred[:, 0])
-
-
-def caw_study():
-    """Variants of CAW-Conv: what differs from the published recipe."""
-    entropy = keras_ff.regularizers.AssignmentEntropy
-    orthogonality = keras_ff.regularizers.AssignmentOrthogonality
-    contributions = keras_ff.contributions
-    one_class = keras_ff.initializers.OneClassAChannel
-
-    def layer(**options):
-        return {"layer_options": options}
-
-    return {
-        "CAW-Conv": {},
-        "frozen groups": layer(
-            assignment_initializer=one_class(),
-            learnable_assignment=False,
-            learnable_temperature=False,
-        ),
-        "frozen at random": layer(
-            assignment_initializer=one_class(shuffle=True),
-            learnable_assignment=False,
-            learnable_temperature=False,
-        ),
-        "no regularizer": layer(assignment_regularizers=None),
-        "entropy alone": layer(assignment_regularizers=entropy()),
-        "orthogonality normalized": layer(
-            assignment_regularizers=[
-                entropy(),
-                orthogonality(1e-2, scale="normalized"),
-            ]
-        ),
-        "temperature 1, not 10": layer(temperature=1.0),
-        "mean pooling": layer(pooling=(1.0, 0.0, 0.0)),
-        "group normalization": layer(normalization="group"),
-        "no label smoothing": {"label_smoothing": 0.0},
-        "no clipping": {"layer_clipnorm": None},
-        "no dropout": {"dropout": 0.0},
-        "uniform sum": {"contribution": contributions.Uniform},
-        "loss-aware, training": {
-            "contribution": lambda: contributions.LossAware("training")
-        },
-        "interval": {"contribution": contributions.Interval},
-        "DeeperForward": {
-            "method": "cw",
-            "dropout": 0.2,
-            "label_smoothing": 0.0,
-            "layer_clipnorm": None,
-            "contribution": contributions.Interval,
-        },
-    }
-
-
-def build_caw(variant, info, flags):
-    options = {
-        "method": "caw",
-        "dropout": 0.1,
-        "label_smoothing": 0.1,
-        "layer_clipnorm": 1.0,
-        "contribution": keras_ff.contributions.LossAware,
-        "layer_options": {},
-        **caw_study()[variant],
-    }
-    model = getattr(keras_ff.applications, flags.architecture)(
-        info.input_shape,
-        info.num_classes,
-        method=options["method"],
-        width_multiplier=flags.width_multiplier,
-        dropout=options["dropout"],
-        model_options=dict(
-            contribution=options["contribution"](),
-            layer_clipnorm=options["layer_clipnorm"],
-        ),
-        layer_options=options["layer_options"],
-    )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(weight_decay=5e-4),
-        loss=keras_ff.losses.LocalCrossentropy(options["label_smoothing"]),
-    )
-    return model
-
-
-# Margin, scale and embedding size are what benchmarks/hff_search.py found.
-MARGIN, SCALE, EMBEDDING = 0.25, 8.0, 512
-
-
-def hff_study():
-    """Variants of HFF: layer arguments, loss, whether to adapt first."""
-    margin = keras_ff.losses.SmoothMarginLoss
-    separated = keras_ff.initializers.MaximallySeparated
-
-    def variant(loss=None, adapt=False, **layer_arguments):
-        return dict(
-            loss=loss or margin(MARGIN, SCALE),
-            adapt=adapt,
-            layer_arguments=layer_arguments,
-        )
-
-    def fixed(initializer):
-        return variant(
-            prototype_initializer=initializer, learnable_prototypes=False
-        )
-
-    return {
-        "base": variant(),
-        "2 prototypes": variant(prototypes_per_class=2),
-        "4 prototypes": variant(prototypes_per_class=4),
-        "no embedding": variant(embedding_size=None),
-        "margin 0": variant(margin(0.0, SCALE)),
-        "proxy anchor": variant(ProxyAnchorLoss()),
-        "start at class means": variant(adapt=True),
-        "fixed, random": fixed("random_normal"),
-        "fixed, orthogonal": fixed("orthogonal"),
-        "fixed, separated": fixed(separated()),
-        "plain projection": None,
-    }
-
-
-def build_hff(variant, info, flags):
-    options = hff_study()[variant]
-
-    def layer():
-        # 500 at the default width.
-        units = round(2500 * flags.width_multiplier)
-        if options is None:
-            return keras_ff.layers.LocalBlock(
-                [
-                    keras.layers.Dense(
-                        units, "relu", kernel_initializer="he_normal"
-                    ),
-                    keras.layers.Dropout(0.1),
-                ],
-                keras_ff.layers.GoodnessProjection(info.num_classes),
-                normalization="rms",
-            )
-        return keras_ff.layers.PrototypeDense(
-            units,
-            info.num_classes,
-            dropout=0.1,
-            **{"embedding_size": EMBEDDING, **options["layer_arguments"]},
-        )
-
-    model = keras_ff.models.ForwardOnlyModel(
-        [
-            keras.Input(info.input_shape),
-            keras.layers.Flatten(),
-            layer(),
-            layer(),
-        ]
-    )
-    loss = options["loss"] if options else keras_ff.losses.LocalCrossentropy()
-    model.compile(
-        optimizer=keras.optimizers.AdamW(weight_decay=1e-3), loss=loss
-    )
-    return model
-
-
-def adapt_hff(variant, model, train):
-    options = hff_study()[variant]
-    if options and options["adapt"]:
-        images, labels = next(iter(train.take(16).unbatch().batch(2048)))
-        keras_ff.models.adapt_prototypes(model, images.numpy(), labels.numpy())
-
-
-# Variants, how a variant is built and prepared, first and last learning rate.
-STUDIES = {
-    "caw": (caw_study, build_caw, None, (0.03, 0.003)),
-    "hff": (hff_study, build_hff, adapt_hff, (1e-3, 1e-5)),
-}
+STUDIES = {"caw": caw, "hff": hff}
 
 
 def parse_arguments():
@@ -221,7 +34,7 @@ def parse_arguments():
     )
     add = parser.add_argument
     add("study", choices=STUDIES)
-    add("--dataset", choices=common.DATASETS, default="fashion_mnist")
+    add("--dataset", choices=options.DATASETS, default="fashion_mnist")
     add("--data-dir", help="folder of prepared TFDS data")
     add(
         "--architecture",
@@ -230,12 +43,12 @@ def parse_arguments():
         help="of the study of CAW-Conv",
     )
     add("--variants", nargs="+", help="default: all")
-    add("--seeds", nargs="+", type=common.seed, default=[0, 1, 2])
-    add("--epochs", type=common.positive_int, default=6)
-    add("--width-multiplier", type=common.positive_float, default=0.2)
-    add("--output", type=common.folder, required=True)
+    add("--seeds", nargs="+", type=options.seed, default=[0, 1, 2])
+    add("--epochs", type=options.positive_int, default=6)
+    add("--width-multiplier", type=options.positive_float, default=0.2)
+    add("--output", type=options.folder, required=True)
     flags = parser.parse_args()
-    known = list(STUDIES[flags.study][0]())
+    known = list(STUDIES[flags.study].variants())
     flags.variants = flags.variants or known
     unknown = sorted(set(flags.variants) - set(known))
     if unknown:
@@ -245,15 +58,14 @@ def parse_arguments():
 
 def train(variant, seed, flags):
     """Accuracy of one variant with one seed."""
-    _, build, prepare, rates = STUDIES[flags.study]
+    study = STUDIES[flags.study]
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     data, validation, test = keras_ff.datasets.load(
         flags.dataset, data_dir=flags.data_dir, seed=seed
     )
-    model = build(variant, keras_ff.datasets.info(flags.dataset), flags)
-    if prepare is not None:
-        prepare(variant, model, data)
+    model = study.build(variant, keras_ff.datasets.info(flags.dataset), flags)
+    study.prepare(variant, model, data)
     history = model.fit(
         data,
         validation_data=validation,
@@ -261,7 +73,7 @@ def train(variant, seed, flags):
         verbose=0,
         callbacks=[
             keras.callbacks.LearningRateScheduler(
-                common.cosine(*rates, flags.epochs)
+                cosine(*study.LEARNING_RATES, flags.epochs)
             )
         ],
     ).history
@@ -283,11 +95,11 @@ def main():
     settings["backend"] = keras.backend.backend()
     results = {
         "settings": settings,
-        "hardware": common.hardware(),
+        "hardware": machine.hardware(),
         "runs": {},
     }
     if path.exists():
-        results = common.read_json(path)
+        results = folder.read_json(path)
         saved = results.get("settings")
         if saved != settings:
             raise SystemExit(
@@ -299,7 +111,7 @@ def main():
             runs = results["runs"].setdefault(variant, {})
             if str(seed) not in runs:
                 runs[str(seed)] = train(variant, seed, flags)
-                common.write_json(path, results)
+                folder.write_json(path, results)
                 accuracy = runs[str(seed)]["test_accuracy"]
                 print(f"{variant}, seed {seed}: {accuracy:.2%}", flush=True)
     print(table(results))

@@ -7,30 +7,31 @@ The same command resumes an interrupted run. Width 1, 150 epochs and batch
 128 are the published setting (Ghader et al., 2026, arXiv 2606.09928).
 """
 
-import common
 import keras
 
 import keras_ff
+from examples.common import data
+from examples.common import options
+from examples.common.run import run
 
 ARCHITECTURES = ("tiny_cnn", "vgg14", "resnet17")
 
 
 def main():
-    flags = common.parser(__doc__.splitlines()[0], ARCHITECTURES)
-    common.add_contribution(flags, "loss_aware")
+    flags = options.parser(__doc__.splitlines()[0], ARCHITECTURES)
+    options.add_contribution(flags, "loss_aware")
     flags = flags.parse_args()
     large = flags.architecture == "resnet17"
-    grey = flags.dataset in ("mnist", "fashion_mnist")
-    image_size = 32 if large and grey else None
+    size = data.image_size(flags.architecture, flags.dataset)
 
     def build(info):
         height, width, channels = info.input_shape
         model = getattr(keras_ff.applications, flags.architecture)(
-            (image_size or height, image_size or width, channels),
+            (size or height, size or width, channels),
             info.num_classes,
             width_multiplier=flags.width_multiplier,
             model_options=dict(
-                contribution=common.contribution(flags),
+                contribution=options.contribution(flags),
                 layer_clipnorm=1.0,
                 layer_metrics=True,
             ),
@@ -41,13 +42,13 @@ def main():
         )
         return model
 
-    common.run(
+    run(
         "CAW-Conv",
         flags,
         build,
         learning_rate=0.08 if large else 0.03,
         final_learning_rate=0.006 if large else 0.003,
-        load=lambda flags: common.pipelines(flags, image_size),
+        load=lambda flags: data.pipelines(flags, size),
     )
 
 

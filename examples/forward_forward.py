@@ -7,10 +7,11 @@ The same command resumes an interrupted run. Width 1 is four layers of 2000
 units, as published (Hinton, 2022, arXiv 2212.13345).
 """
 
-import common
 import keras
 
 import keras_ff
+from examples.common import options
+from examples.common.run import run
 
 ARCHITECTURES = {"mlp": (2000, 2000, 2000, 2000)}
 LOSSES = {
@@ -20,8 +21,8 @@ LOSSES = {
 
 
 def main():
-    flags = common.parser(__doc__.splitlines()[0], tuple(ARCHITECTURES))
-    common.add_contribution(flags, "skip_first")
+    flags = options.parser(__doc__.splitlines()[0], tuple(ARCHITECTURES))
+    options.add_contribution(flags, "skip_first")
     add = flags.add_argument
     add("--loss", choices=sorted(LOSSES), default="logistic")
     add("--goodness", choices=("sum", "mean"), default="sum")
@@ -49,7 +50,7 @@ def main():
             negatives=flags.negatives,
             inference=flags.inference,
             label_scale=flags.label_scale,
-            contribution=common.contribution(flags),
+            contribution=options.contribution(flags),
             layer_metrics=True,
         )
         model.compile(
@@ -57,7 +58,7 @@ def main():
         )
         return model
 
-    common.run(
+    run(
         "Forward-Forward",
         flags,
         build,

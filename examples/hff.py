@@ -8,17 +8,19 @@ arXiv 2605.00082) does not publish margin, scale, prototypes per class and the
 size of the embedding; their defaults are what benchmarks/hff_search.py found.
 """
 
-import common
 import keras
 
 import keras_ff
+from examples.common import data
+from examples.common import options
+from examples.common.run import run
 
 ARCHITECTURES = ("mlp", "tiny_cnn", "vgg14", "resnet17")
 
 
 def main():
-    flags = common.parser(__doc__.splitlines()[0], ARCHITECTURES)
-    common.add_contribution(flags, "uniform")
+    flags = options.parser(__doc__.splitlines()[0], ARCHITECTURES)
+    options.add_contribution(flags, "uniform")
     add = flags.add_argument
     add("--margin", type=float, default=0.25, help="of the cosines")
     add("--scale", type=float, default=8.0, help="of the cosines")
@@ -29,8 +31,7 @@ def main():
     add("--learning-rate", type=float, default=1e-3)
     add("--adapt", action="store_true", help="start at the class means")
     flags = flags.parse_args()
-    grey = flags.dataset in ("mnist", "fashion_mnist")
-    image_size = 32 if flags.architecture == "resnet17" and grey else None
+    size = data.image_size(flags.architecture, flags.dataset)
 
     def build(info):
         height, width, channels = info.input_shape
@@ -42,13 +43,13 @@ def main():
             512 if dense else 128
         )
         model = getattr(keras_ff.applications, flags.architecture)(
-            (image_size or height, image_size or width, channels),
+            (size or height, size or width, channels),
             info.num_classes,
             method="prototype",
             width_multiplier=flags.width_multiplier,
             dropout=flags.dropout,
             model_options=dict(
-                contribution=common.contribution(flags), layer_metrics=True
+                contribution=options.contribution(flags), layer_metrics=True
             ),
             layer_options=layer_options,
         )
@@ -65,13 +66,13 @@ def main():
                 model, images.numpy(), labels.numpy()
             )
 
-    common.run(
+    run(
         "HFF",
         flags,
         build,
         learning_rate=flags.learning_rate,
         final_learning_rate=flags.learning_rate / 100,
-        load=lambda flags: common.pipelines(flags, image_size),
+        load=lambda flags: data.pipelines(flags, size),
         prepare=prepare,
     )
 

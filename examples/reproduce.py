@@ -21,13 +21,15 @@ import json
 import pathlib
 import statistics
 
-import common
 import keras
-from recipes import PUBLISHED
-from recipes import RECIPES
-from recipes import recipes_of
 
 import keras_ff
+from examples.common import data
+from examples.common import options
+from examples.common.run import run
+from examples.recipes import PUBLISHED
+from examples.recipes import RECIPES
+from examples.recipes import recipes_of
 from keras_ff.datasets.catalog import STREAMED
 
 
@@ -61,21 +63,21 @@ def parse_arguments():
         help="folder of runs; tabulates and plots those that are finished",
     )
     add("--data-dir", help="folder of prepared TFDS data")
-    add("--epochs", type=common.positive_int, help="other than the recipe's")
+    add("--epochs", type=options.positive_int, help="other than the recipe's")
     add(
         "--width-multiplier",
-        type=common.positive_float,
+        type=options.positive_float,
         default=1.0,
         help="of the recipe's widths",
     )
     add(
         "--seed",
-        type=common.seed,
+        type=options.seed,
         default=0,
         help="of weights, split and order",
     )
-    add("--dtype", choices=common.DTYPES, default="float32")
-    add("--output", type=common.folder, help="of the run")
+    add("--dtype", choices=options.DTYPES, default="float32")
+    add("--output", type=options.folder, help="of the run")
     flags = parser.parse_args()
     flags.recipes = RECIPES
     if flags.method:
@@ -113,7 +115,7 @@ def reproduce(flags):
         output=flags.output,
     )
     learning_rate, final_learning_rate = recipe["learning_rate"]
-    common.run(
+    run(
         flags.recipe,
         flags,
         lambda info: build(recipe, info, flags.width_multiplier),
@@ -131,7 +133,7 @@ def settings(recipe):
 def load(flags):
     """Batches of pixels, all of them on the device if they fit."""
     if flags.dataset in STREAMED:
-        return common.pipelines(flags)
+        return data.pipelines(flags)
     splits = keras_ff.datasets.load_arrays(
         flags.dataset, flags.data_dir, flags.validation_split, flags.seed
     )
@@ -150,9 +152,10 @@ def build(recipe, info, width_multiplier):
     preprocessing = []
     if recipe["dataset"] not in STREAMED:
         # As published, ResNet-17 sees the MNISTs enlarged.
-        small = recipe["architecture"] == "resnet17" and "mnist" in info.name
         preprocessing = keras_ff.datasets.preprocessing(
-            recipe["dataset"], recipe["augment"], 32 if small else None
+            recipe["dataset"],
+            recipe["augment"],
+            data.image_size(recipe["architecture"], recipe["dataset"]),
         )
     method = keras_ff.methods.get(recipe["method"])
     logged = "layer_metrics" in method.model_options

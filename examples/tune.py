@@ -15,16 +15,16 @@ prints a table of the trials, best first.
 
 import argparse
 import functools
-import importlib
 import os
-import platform
 import signal
 
-import common
 import keras
 import keras_tuner
 
 import keras_ff
+from benchmarks.measure import machine
+from examples.common import folder
+from examples.common import options
 from keras_ff.tuners import ReliableSearch
 
 
@@ -50,13 +50,13 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--dataset", choices=common.DATASETS, default="fashion_mnist")
+    add("--dataset", choices=options.DATASETS, default="fashion_mnist")
     add("--data-dir", help="folder of prepared TFDS data")
     add("--architectures", nargs="+", default=["tiny_cnn"])
     add("--methods", nargs="+", default=["caw", "prototype", "projection"])
     add(
         "--width-multiplier",
-        type=common.positive_float,
+        type=options.positive_float,
         help="fixes the width, which is searched otherwise",
     )
     add(
@@ -66,31 +66,31 @@ def parse_arguments():
     )
     add(
         "--trials",
-        type=common.positive_int,
+        type=options.positive_int,
         default=20,
         help="number of trials; Hyperband's follows from the epochs",
     )
     add(
         "--epochs",
-        type=common.positive_int,
+        type=options.positive_int,
         default=3,
         help="of a trial; the longest one's with Hyperband",
     )
-    add("--seed", type=common.seed, default=0)
+    add("--seed", type=options.seed, default=0)
     add("--validation-split", type=float, default=0.1)
     add(
         "--chief-timeout",
-        type=common.positive_float,
+        type=options.positive_float,
         default=120,
         help="seconds after which a worker gives the chief up",
     )
     add(
         "--worker-timeout",
-        type=common.positive_float,
+        type=options.positive_float,
         default=120,
         help="seconds after which the chief gives a worker up",
     )
-    add("--output", type=common.folder, required=True, help="of the run")
+    add("--output", type=options.folder, required=True, help="of the run")
     return parser.parse_args()
 
 
@@ -133,7 +133,7 @@ def main():
     in_company = "KERASTUNER_ORACLE_IP" in os.environ
     worker = in_company and "chief" not in os.environ["KERASTUNER_TUNER_ID"]
     flags.output.mkdir(parents=True, exist_ok=True)
-    common.check_config(flags.output, config)
+    folder.check_config(flags.output, config)
     keras.utils.set_random_seed(flags.seed)
 
     @functools.cache
@@ -149,7 +149,7 @@ def main():
     tuner = make_tuner(flags)
     if not worker:
         # Not before: flags that do not work shall not claim the folder.
-        common.write_json(flags.output / "config.json", config)
+        folder.write_json(flags.output / "config.json", config)
     # What a cluster sends before it kills.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -182,18 +182,12 @@ def report(tuner, config, output):
         for trial in trials
     ]
     rows.sort(key=lambda row: -(row["val_accuracy"] or 0))
-    common.write_json(
+    folder.write_json(
         output / "trials.json",
         {
             "config": config,
-            "hardware": common.hardware(),
-            "versions": {
-                "keras": keras.__version__,
-                "keras_ff": keras_ff.__version__,
-                "keras_tuner": keras_tuner.__version__,
-                backend: importlib.import_module(backend).__version__,
-                "python": platform.python_version(),
-            },
+            "hardware": machine.hardware(),
+            "versions": machine.versions(backend, packages=["keras_tuner"]),
             "trials": rows,
         },
     )

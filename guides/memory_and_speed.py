@@ -18,15 +18,13 @@ first two, and its activations may go as soon as it has learned.
 This guide measures both claims on your own machine and backend. It is for
 engineers with little memory, and for anyone who does not believe the figures
 of others. It takes about two minutes on a CPU, and runs in a checkout of the
-project, whose `demo.memory` knows how each backend tells its memory.
+project, whose `benchmarks.measure` knows how each backend tells its memory.
 
 ## Two stacks of the same convolutions
 """
 
 import os
-import pathlib
 import statistics
-import sys
 import time
 
 # TensorFlow counts the memory of a CPU only if told to before its import.
@@ -35,9 +33,9 @@ os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
 import keras
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import keras_ff
-from demo.memory import peak_memory
+from benchmarks.measure.in_turn import in_turn
+from benchmarks.measure.memory import peak_memory
 
 keras.utils.set_random_seed(0)
 short = "GUIDE_EPOCHS" in os.environ
@@ -131,15 +129,18 @@ models = {
     "local": compiled(local(depths[1])),
     "backpropagation": compiled(end_to_end(depths[1])),
 }
-seconds = {name: [] for name in models}
-for repeat in range(1 + repeats):
-    for name, model in models.items():
+
+
+def step_seconds(model):
+    model.train_on_batch(x, y)
+    start = time.perf_counter()
+    for _ in range(2):
         model.train_on_batch(x, y)
-        start = time.perf_counter()
-        for _ in range(2):
-            model.train_on_batch(x, y)
-        seconds[name].append((time.perf_counter() - start) / 2)
-medians = {name: statistics.median(v[1:]) for name, v in seconds.items()}
+    return (time.perf_counter() - start) / 2
+
+
+seconds = in_turn(step_seconds, models, repeats)
+medians = {name: statistics.median(v) for name, v in seconds.items()}
 for name, value in medians.items():
     print(f"{name}: {1e3 * value:.0f} ms a step")
 print(f"ratio: {medians['local'] / medians['backpropagation']:.2f}")

@@ -35,15 +35,13 @@ import argparse
 import json
 import os
 import pathlib
-import sys
 
-checkout = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(checkout / "examples"))
-import ablation
 import matplotlib.pyplot as plt
 
+from examples import ablation
+
 short = "GUIDE_EPOCHS" in os.environ
-for name, change in ablation.caw_study().items():
+for name, change in ablation.STUDIES["caw"].variants().items():
     print(f"{name:26}{change}")
 
 """
@@ -79,6 +77,7 @@ TinyCNN at a tenth of its width, 3 epochs, three seeds. The runs are stored
 with the project; this reads them. A point is a seed, a bar the mean.
 """
 
+checkout = pathlib.Path(ablation.__file__).parents[1]
 for dataset in ("fashion_mnist", "cifar10"):
     path = checkout / f"benchmarks/results/ablation_caw_{dataset}.json"
     results = json.loads(path.read_text())

@@ -3,10 +3,6 @@
 import gc
 import os
 import pathlib
-import sys
-
-# Tests import `reference.*` from this folder, wherever pytest is started.
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 _THREADS = max(
     1,

@@ -1,14 +1,10 @@
 """Scripts run in the test's own process, which spares their start."""
 
 import importlib
-import pathlib
 import sys
 from unittest import mock
 
 import pytest
-
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +13,6 @@ def run_example():
 
     def run(name, *arguments):
         with mock.patch.object(sys, "argv", [name, *map(str, arguments)]):
-            importlib.import_module(name).main()
+            importlib.import_module(f"examples.{name}").main()
 
     return run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
-import ablation  # noqa: E402
+from examples import ablation  # noqa: E402
 
 INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
 FLAGS = argparse.Namespace(width_multiplier=0.1, architecture="tiny_cnn")
@@ -20,13 +20,13 @@ FLAGS = argparse.Namespace(width_multiplier=0.1, architecture="tiny_cnn")
     [
         (study, variant)
         for study in ablation.STUDIES
-        for variant in ablation.STUDIES[study][0]()
+        for variant in ablation.STUDIES[study].variants()
         # Needs a wide sphere.
         if variant != "fixed, separated"
     ],
 )
 def test_variants_build(study, variant):
-    model = ablation.STUDIES[study][1](variant, INFO, FLAGS)
+    model = ablation.STUDIES[study].build(variant, INFO, FLAGS)
     for layer in model.local_layers:
         head = {id(v) for v in layer.head.trainable_variables}
         if variant.startswith("frozen"):

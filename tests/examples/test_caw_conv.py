@@ -6,6 +6,8 @@ import json
 import keras
 import pytest
 
+from examples.common import run
+
 pytest.importorskip("matplotlib")
 FLAGS = [
     *("--dataset", "digits", "--width-multiplier", "0.1"),
@@ -18,10 +20,8 @@ FLAGS = [
 def test_interrupted_run_goes_on_with_the_same_command(
     tmp_path, run_example, monkeypatch, capsys
 ):
-    import common
-
     arguments = ["caw_conv", *FLAGS, "3", "--output", tmp_path]
-    on_epoch_end = common.Seconds.on_epoch_end
+    on_epoch_end = run.Seconds.on_epoch_end
 
     def interrupt(self, epoch, logs=None):
         on_epoch_end(self, epoch, logs)
@@ -29,7 +29,7 @@ def test_interrupted_run_goes_on_with_the_same_command(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(common.Seconds, "on_epoch_end", interrupt)
+        patch.setattr(run.Seconds, "on_epoch_end", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_example(*arguments)
     assert "Epoch 1/3" in capsys.readouterr().out

@@ -11,12 +11,12 @@ import tensorflow_datasets as tfds
 import keras_ff
 
 pytest.importorskip("matplotlib")
-from recipes import PUBLISHED  # noqa: E402
-from recipes import RECIPES  # noqa: E402
-from reproduce import build  # noqa: E402
-from reproduce import load  # noqa: E402
-from reproduce import settings  # noqa: E402
-from reproduce import table  # noqa: E402
+from examples.recipes import PUBLISHED  # noqa: E402
+from examples.recipes import RECIPES  # noqa: E402
+from examples.reproduce import build  # noqa: E402
+from examples.reproduce import load  # noqa: E402
+from examples.reproduce import settings  # noqa: E402
+from examples.reproduce import table  # noqa: E402
 
 
 def test_published_figures_belong_to_recipes():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import keras_ff
-from demo.memory import peak_memory
+from benchmarks.measure.memory import peak_memory
 
 BATCH = 32
 ACTIVATION = BATCH * 8 * 8 * 16 * 4  # Bytes.

@@ -1,7 +1,5 @@
 """The peak memory of a training step, beyond what is held between steps."""
 
-import collections
-import contextlib
 import statistics
 from typing import NamedTuple
 
@@ -18,9 +16,9 @@ class PeakMemory(NamedTuple):
 
 
 def peak_memory(model, x, y):
-    """Measures one training step, with what the backend offers for it.
+    """Measures a training step, with what the backend offers for it.
 
-    The step runs a few times and trains the model on the batch.
+    It may train the model on the batch.
 
     Args:
         model: a compiled model that was trained already.
@@ -37,7 +35,6 @@ def peak_memory(model, x, y):
 
 
 def _tensorflow(model, x, y):
-    """TensorFlow counts what its allocator hands out."""
     import tensorflow as tf
 
     device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
@@ -89,62 +86,22 @@ def _jax(model, x, y):
 
 
 def _torch(model, x, y):
-    """PyTorch tells which tensors are kept for a backward pass."""
-    ledger = _SavedTensors({v.value.data_ptr() for v in model.variables})
-    with ledger.counting():
+    import torch
+
+    x, y = map(keras.ops.convert_to_tensor, (x, y))
+    with torch.profiler.profile(profile_memory=True) as profile:
         model.train_on_batch(x, y)
-    return PeakMemory(
-        ledger.peak,
-        "the most that PyTorch keeps for backward passes at any time of a "
-        "step, without its working space",
+    changes = sorted(
+        (event.start_ns(), event.nbytes())
+        for event in profile.profiler.kineto_results.events()
+        if event.name() == "[memory]"
     )
-
-
-class _SavedTensors:
-    """Counts the bytes of the tensors kept for backward passes.
-
-    Args:
-        ignored: set of addresses that do not count, those of weights.
-    """
-
-    def __init__(self, ignored):
-        self._ignored = ignored
-        self._users = collections.Counter()
-        self._current = 0
-        self.peak = 0
-
-    @contextlib.contextmanager
-    def counting(self):
-        import torch
-
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor: _Kept(tensor, self), lambda kept: kept.tensor
-        ):
-            yield
-
-    def enter(self, storage):
-        if storage.data_ptr() in self._ignored:
-            return
-        self._users[storage.data_ptr()] += 1
-        if self._users[storage.data_ptr()] == 1:
-            self._current += storage.nbytes()
-            self.peak = max(self.peak, self._current)
-
-    def leave(self, storage):
-        if storage.data_ptr() in self._ignored:
-            return
-        self._users[storage.data_ptr()] -= 1
-        if self._users[storage.data_ptr()] == 0:
-            self._current -= storage.nbytes()
-
-
-class _Kept:
-    """A tensor that the graph keeps, as long as the graph keeps it."""
-
-    def __init__(self, tensor, ledger):
-        self.tensor = tensor
-        self._ledger = ledger
-        ledger.enter(tensor.untyped_storage())
-
-    def __del__(self):
-        self._ledger.leave(self.tensor.untyped_storage())
+    held = peak = 0
+    for _, nbytes in changes:
+        held += nbytes
+        peak = max(peak, held)
+    return PeakMemory(
+        peak,
+        "what PyTorch's allocators hand out at the peak of a step, less what "
+        "is held between steps (weights, optimizer state)",
+    )

@@ -1,0 +1,1 @@
+"""Scripts that train published methods, and what they share."""

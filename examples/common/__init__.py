@@ -1,0 +1,1 @@
+"""What the examples share: flags, data, a resumable run, and its folder."""
