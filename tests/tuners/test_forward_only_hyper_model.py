@@ -85,7 +85,7 @@ class Small(ForwardOnlyHyperModel):
 @pytest.fixture
 def one_layer(monkeypatch):
     """Makes a trial last as short as it can."""
-    mlp = functools.partial(keras_ff.applications.mlp, units=(8,))
+    mlp = functools.partial(keras_ff.applications.mlp, units=(4000,))
     monkeypatch.setattr(keras_ff.applications, "mlp", mlp)
     # KerasTuner does it twice a trial.
     monkeypatch.setattr(gc, "collect", lambda *args: 0)
