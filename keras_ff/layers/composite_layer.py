@@ -26,11 +26,15 @@ class CompositeLayer(keras.layers.Layer):
 
     def get_config(self):
         config = super().get_config()
-        changes = {
-            path: change
-            for path, part in sublayers(self).items()
-            if (change := _changes(part))
-        }
+        parts = sublayers(self)
+        changes = {}
+        for path, part in parts.items():
+            change = _changes(part)
+            owner = parts.get(path.rpartition("/")[0], self)
+            if owner.trainable and not part.trainable:
+                change["trainable"] = False
+            if change:
+                changes[path] = change
         if changes:
             config["sublayers"] = changes
         return config
@@ -69,10 +73,8 @@ def sublayers(layer):
 
 
 def _changes(part):
-    """What was done to a layer after it was made, as a config."""
+    """What was done to a layer after it was made, besides freezing."""
     changes = {}
-    if not part.trainable:
-        changes["trainable"] = False
     if part.quantization_mode is not None:
         changes["dtype"] = keras.dtype_policies.serialize(part.dtype_policy)
         quantization = getattr(part, "quantization_config", None)

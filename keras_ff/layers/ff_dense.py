@@ -97,7 +97,9 @@ class FFDense(KernelLayer):
             reduction=reduction,
             threshold=threshold,
             dropout=dropout,
-            normalization=RMSFeatures(axis=-1, dtype=kwargs.get("dtype")),
+            normalization=RMSFeatures(
+                axis=-1, dtype=kwargs.get("dtype"), name="normalization"
+            ),
             activation=activation,
             use_bias=use_bias,
             kernel_initializer=kernel_initializer

@@ -73,6 +73,7 @@ class KernelLayer(LocalLayer):
             num_classes=getattr(self.head, "num_classes", None),
             dtype=self.dtype_policy,
             data_format=data_format,
+            name="normalization",
         )
 
     @classmethod

@@ -78,6 +78,7 @@ class LocalBlock(LocalLayer):
             num_classes=getattr(goodness, "num_classes", None),
             dtype=self.dtype_policy,
             data_format=getattr(goodness, "data_format", None),
+            name="normalization",
         )
 
     def get_config(self):

@@ -7,7 +7,9 @@ from keras_ff.layers.goodness_head import score_dtype
 NORMALIZATIONS = ("instance", "group", "layer", "rms")
 
 
-def get_normalization(identifier, num_classes, dtype, data_format=None):
+def get_normalization(
+    identifier, num_classes, dtype, data_format=None, name=None
+):
     """Makes the layer from an activation to the features it hands on.
 
     None of them has weights; statistics are float32, epsilon is 1e-5.
@@ -21,6 +23,7 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
         dtype: dtype policy of the layer.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             Keras's setting.
+        name: string, the name of a layer that is made.
 
     Returns:
         A Keras layer, or `None`.
@@ -34,7 +37,7 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
     if identifier is None or isinstance(identifier, keras.Layer):
         return identifier
     if identifier == "rms":
-        return RMSFeatures(dtype=dtype)
+        return RMSFeatures(dtype=dtype, name=name)
     groups = {"instance": -1, "group": num_classes, "layer": 1}
     if identifier not in NORMALIZATIONS:
         raise ValueError(
@@ -47,7 +50,10 @@ def get_normalization(identifier, num_classes, dtype, data_format=None):
             "`num_classes`. Give a keras.layers.GroupNormalization instead."
         )
     return GroupFeatures(
-        groups[identifier], channel_axis(data_format), dtype=dtype
+        groups[identifier],
+        channel_axis(data_format),
+        dtype=dtype,
+        name=name,
     )
 
 

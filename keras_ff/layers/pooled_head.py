@@ -23,7 +23,10 @@ class PooledHead(GoodnessHead):
         self._grid = None
         if isinstance(pooling, int) and pooling > 0:
             self._grid = keras.layers.AdaptiveAveragePooling2D(
-                pooling, data_format=self.data_format, dtype=self.score_dtype
+                pooling,
+                data_format=self.data_format,
+                dtype=self.score_dtype,
+                name="grid",
             )
         elif pooling not in ("average", "flatten"):
             raise ValueError(
