@@ -89,9 +89,9 @@ print(f"contribution:   {model.contribution.weights.round(2)}")
 ## Saving, and loading on another backend
 
 A `.keras` file has everything: layers, weights, the contribution, the
-optimizer, the epoch. `keras_ff.models.load_model` is Keras's own with clearer
-errors. The file knows no backend: here another process, on another backend,
-loads it and predicts.
+optimizer, the epoch. `keras.saving.load_model` reads it;
+`keras_ff.models.load_model` checks the file before. The file knows no
+backend: here another process, on another backend, loads it and predicts.
 """
 
 model.save("digits.keras")

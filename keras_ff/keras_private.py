@@ -4,6 +4,8 @@ Each name is used here only, so that another Keras is one file's matter;
 `tests/test_keras_private.py` names them. `pyproject.toml` bounds the versions.
 """
 
+import types
+
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 
@@ -105,3 +107,9 @@ def is_torch_optimizer(module):
     Keras writes it on PyTorch; no other backend can import it.
     """
     return str(module).startswith("keras.src.backend.torch.optimizers")
+
+
+def lambda_functions(layer):
+    """The Python functions that a `Lambda` layer was made of."""
+    parts = (layer.function, layer.mask, layer._output_shape)
+    return [part for part in parts if isinstance(part, types.FunctionType)]

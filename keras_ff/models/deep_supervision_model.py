@@ -2,10 +2,11 @@ import keras
 from keras import tree
 
 from keras_ff import keras_private
+from keras_ff.models.exact_saving import ExactSaving
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class DeepSupervisionModel(keras.Model):
+class DeepSupervisionModel(ExactSaving, keras.Model):
     """All local losses, but gradients cross the layers.
 
     The baseline between local learning and backpropagation: every layer has
@@ -79,3 +80,6 @@ class DeepSupervisionModel(keras.Model):
     def predict(self, *args, **kwargs):
         """The summed goodness (logits) of samples, as in `keras.Model`."""
         return sum(tree.flatten(super().predict(*args, **kwargs)))
+
+    def predict_on_batch(self, x):
+        return sum(tree.flatten(super().predict_on_batch(x)))

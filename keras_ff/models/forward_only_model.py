@@ -8,11 +8,10 @@ from keras_ff.keras_private import producer
 from keras_ff.labels import check_labels
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.compile_config import check_loss
-from keras_ff.models.compile_config import with_public_names
 from keras_ff.models.connect import connect
 from keras_ff.models.early_exit import predict_early_exit
+from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.exit_calibration import calibrate_early_exit
-from keras_ff.models.export_formats import check_export_format
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.pruned import pruned
@@ -27,7 +26,7 @@ from keras_ff.models.truncate import truncate
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class ForwardOnlyModel(LocalTrainer, keras.Model):
+class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
     """A Keras model that learns without end-to-end backpropagation.
 
     Every local layer receives a stop-gradiented input, scores the classes
@@ -214,19 +213,6 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
             metrics=["accuracy"] if metrics is None else metrics,
             **kwargs,
         )
-        self._jit_compile_argument = kwargs.get("jit_compile", "auto")
-
-    def get_compile_config(self):
-        config = with_public_names(super().get_compile_config())
-        if config:
-            # Keras saves what "auto" meant here, which may be slow elsewhere:
-            # PyTorch compiles for minutes, JAX runs uncompiled.
-            config["jit_compile"] = self._jit_compile_argument
-        return config
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -477,10 +463,9 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
                 fixed shape.
 
         Raises:
-            ValueError: if Keras cannot export to this format on this backend;
-                the message names those it can.
+            Exception: whatever Keras raises if it cannot export to this
+                format on this backend, with a note that says so.
         """
-        check_export_format(format)
         if input_signature is None:
             # Keras exports ONNX only of what has been called or has one.
             input_signature = [
@@ -489,24 +474,18 @@ class ForwardOnlyModel(LocalTrainer, keras.Model):
                     self.input,
                 )
             ]
-        return pruned(self, super().export)(
-            filepath, format, verbose, input_signature, **kwargs
-        )
+        try:
+            return pruned(self, super().export)(
+                filepath, format, verbose, input_signature, **kwargs
+            )
+        except Exception as error:
+            error.add_note(
+                f"Keras {keras.__version__} cannot export this model to "
+                f"{format!r} on the backend {keras.backend.backend()}, or "
+                "something that it needs is not installed. 'onnx' works on "
+                "every backend."
+            )
+            raise
 
     def _shuffle_seed(self):
         return int(ops.convert_to_numpy(self._readout.shuffle_seed))
-
-    def _seed_states(self):
-        weights = {id(v) for v in self.weights}
-        return [v for v in self.variables if id(v) not in weights]
-
-    # Keras does not save the state of random generators; without it a
-    # resumed run would repeat its dropout masks.
-    def save_own_variables(self, store):
-        for i, state in enumerate(self._seed_states()):
-            store[f"seed_state_{i}"] = ops.convert_to_numpy(state)
-
-    def load_own_variables(self, store):
-        for i, state in enumerate(self._seed_states()):
-            if f"seed_state_{i}" in store:
-                state.assign(store[f"seed_state_{i}"])

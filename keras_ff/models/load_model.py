@@ -3,25 +3,34 @@ import zipfile
 
 import keras
 
+from keras_ff.models.deep_supervision_model import DeepSupervisionModel
 from keras_ff.models.forward_only_model import ForwardOnlyModel
+
+# Keras stores members as they are. Weights that somebody compressed are
+# rarely half as large.
+_LARGEST_EXPANSION = 100
 
 
 def load_model(filepath, **kwargs):
-    """Loads a forward-only model and says clearly what is wrong if it cannot.
+    """Loads a model of this package, from a file that is checked first.
 
-    `keras.saving.load_model` reads the same files; this function adds the
-    checks.
+    `keras.saving.load_model` reads the same files. It unpacks them before a
+    model is asked anything, and does not notice weights that were damaged on
+    the way; this function reads the file once more before, to see that it is
+    whole and unpacks to what its size allows.
 
     Args:
-        filepath: path of a `.keras` file.
+        filepath: path of a `.keras` file, or of a folder that was saved with
+            `zipped=False`. Remote paths are left to Keras, unchecked.
         **kwargs: arguments of `keras.saving.load_model`.
 
     Returns:
-        The `ForwardOnlyModel`, compiled if it was when saved.
+        The model, compiled if it was when saved.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a complete `.keras` archive.
+        ValueError: if the file is not a complete `.keras` archive, or
+            declares more than a hundred times its size.
         TypeError: if it holds another kind of model.
 
     Example:
@@ -31,18 +40,13 @@ def load_model(filepath, **kwargs):
     model = keras_ff.models.load_model("model.keras")
     ```
     """
-    if not os.path.exists(filepath):
-        raise FileNotFoundError(f"There is no file {str(filepath)!r}.")
-    try:
-        with zipfile.ZipFile(filepath) as archive:
-            broken = archive.testzip()
-            names = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise ValueError(_damaged(filepath, error)) from error
-    if broken or "config.json" not in names:
-        raise ValueError(_damaged(filepath, f"found {names}"))
+    if "://" not in str(filepath):
+        if not os.path.exists(filepath):
+            raise FileNotFoundError(f"There is no file {str(filepath)!r}.")
+        if not os.path.isdir(filepath):
+            _check_archive(filepath)
     model = keras.saving.load_model(filepath, **kwargs)
-    if not isinstance(model, ForwardOnlyModel):
+    if not isinstance(model, (ForwardOnlyModel, DeepSupervisionModel)):
         raise TypeError(
             f"{str(filepath)!r} does not hold a forward-only model. Received: "
             f"a {type(model).__name__}. Load it with "
@@ -51,9 +55,28 @@ def load_model(filepath, **kwargs):
     return model
 
 
-def _damaged(filepath, reason):
+def _check_archive(filepath):
+    """Raises if a file is not whole, or would unpack to something absurd."""
+    size = os.path.getsize(filepath)
+    try:
+        with zipfile.ZipFile(filepath) as archive:
+            declared = sum(info.file_size for info in archive.infolist())
+            if declared > _LARGEST_EXPANSION * size:
+                raise ValueError(
+                    f"{str(filepath)!r} declares {declared} bytes, but holds "
+                    f"{size}. Keras saves models uncompressed: this is no "
+                    "file of its making, and nothing of it was unpacked."
+                )
+            broken = archive.testzip()
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise ValueError(_damaged(filepath, size, error)) from error
+    if broken or "config.json" not in names:
+        raise ValueError(_damaged(filepath, size, f"found {names}"))
+
+
+def _damaged(filepath, size, reason):
     return (
         f"{str(filepath)!r} is not a complete .keras file (an archive with "
-        f"config.json and the weights): {reason}. Size: "
-        f"{os.path.getsize(filepath)} bytes."
+        f"config.json and the weights): {reason}. Size: {size} bytes."
     )

@@ -1,8 +1,11 @@
+import contextlib
 import numbers
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_ff import keras_private
 
 
 def truncate(model, k=None):
@@ -33,10 +36,37 @@ def truncate(model, k=None):
     for name in ("epoch", "shuffle_seed"):
         value = ops.convert_to_numpy(getattr(readout, name))
         getattr(shared._readout, name).assign(value)
-    copy = keras.models.clone_model(shared)
+    with _known(shared):
+        copy = keras.models.clone_model(shared)
     for variable, original in zip(copy.variables, shared.variables):
         variable.assign(ops.convert_to_numpy(original))
     return copy
+
+
+@contextlib.contextmanager
+def _known(model):
+    """Lets Keras find what only this process knows: it was not registered.
+
+    The functions of `Lambda` layers too, which Keras takes for foreign code
+    and revives without the names that they use.
+    """
+    layers = list(keras_private.all_layers(model))
+    classes = {type(x) for x in (*layers, model.contribution)}
+    known = {found.__name__: found for found in classes}
+    renamed = []
+    for layer in layers:
+        if isinstance(layer, keras.layers.Lambda):
+            for function in keras_private.lambda_functions(layer):
+                name = f"{function.__name__}_{id(function)}"
+                renamed.append((function, function.__name__))
+                known[name] = function
+                function.__name__ = name
+    try:
+        with keras.saving.custom_object_scope(known):
+            yield
+    finally:
+        for function, name in renamed[::-1]:
+            function.__name__ = name
 
 
 def _number(k, names):
@@ -64,6 +94,8 @@ def _number(k, names):
 def _rescaled(weights, kept):
     """Weights that summed to one do so again; others stay."""
     total = weights[kept].sum()
+    if len(kept) == len(weights):
+        return weights
     if np.isclose(weights.sum(), 1) and total != 0:
         return weights[kept] / total
     return weights[kept]

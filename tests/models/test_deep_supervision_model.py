@@ -83,6 +83,9 @@ def test_predict_evaluate_and_reload_use_the_sum(tmp_path):
     np.testing.assert_allclose(
         model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5
     )
+    np.testing.assert_allclose(
+        model.predict_on_batch(x), expected, rtol=1e-4, atol=1e-5
+    )
     result = model.evaluate(x, y, verbose=0, return_dict=True)
     assert result["accuracy"] == pytest.approx(accuracy(expected, y))
     model.save(tmp_path / "model.keras")

@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -354,8 +355,38 @@ def test_foreign_files(tmp_path):
     np.savez(path.with_suffix(".npz"), x=np.zeros(3))
     with pytest.raises(ValueError, match="not a complete .keras file"):
         load_model(path.with_suffix(".npz"))
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(ValueError, match="format not supported"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("members", [1, 50])
+def test_absurd_sizes_are_refused_before_unpacking(members, tmp_path):
+    # 40 MB of zeros, in one member or in many.
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        for i in range(members):
+            archive.writestr(f"{i}.h5", bytes(40_000_000 // members))
+    with pytest.raises(ValueError, match="declares 4000000.*nothing of it"):
+        load_model(path)
+
+
+def test_file_that_was_compressed_by_hand(saved_file, tmp_path):
+    path = tmp_path / "model.keras"
+    with (
+        zipfile.ZipFile(saved_file) as source,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in source.namelist():
+            archive.writestr(name, source.read(name))
+    assert isinstance(load_model(path), ForwardOnlyModel)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_legacy_format_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=f"HDF5 .*{name}.*'.keras'"):
+        dense_model().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_file_of_another_model(tmp_path):

@@ -10,6 +10,7 @@ from tiny_models import Weights
 from tiny_models import assert_close
 from tiny_models import assert_same
 from tiny_models import branched_model
+from tiny_models import caw_dense
 from tiny_models import data
 from tiny_models import dense_model
 from tiny_models import numpy
@@ -20,6 +21,7 @@ from keras_ff import layers
 from keras_ff.contributions import Interval
 from keras_ff.contributions import Last
 from keras_ff.contributions import LossAware
+from keras_ff.contributions import Uniform
 from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
@@ -169,3 +171,49 @@ def test_forward_forward_is_not_truncated():
     )
     with pytest.raises(TypeError, match="cannot be truncated: its read-out"):
         model.truncate(1)
+
+
+def test_layers_and_functions_that_only_this_process_knows():
+    scale = 3.0
+
+    class Doubled(keras.layers.Layer):
+        def call(self, inputs):
+            return 2 * inputs
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    class Halves(Uniform):
+        def initial_weights(self, num_layers):
+            return np.full(num_layers, 0.5, "float32")
+
+    def bounded(x):
+        return keras.ops.tanh(x)
+
+    model = ForwardOnlyModel(
+        [
+            keras.Input((FEATURES,)),
+            # Functions that use names of this file and of this test.
+            keras.layers.Lambda(lambda x: keras.ops.tanh(x) / scale),
+            Doubled(),
+            layers.LocalBlock(
+                [
+                    keras.layers.Dense(4),
+                    Doubled(),
+                    keras.layers.Lambda(lambda x: keras.ops.exp(x) / scale),
+                    keras.layers.Lambda(bounded),
+                ],
+                layers.GoodnessProjection(CLASSES),
+            ),
+            caw_dense("last"),
+        ],
+        contribution=Halves(),
+    )
+    small = model.truncate()
+    x, _ = data(6)
+    assert_close([small.predict(x, verbose=0)], [model.predict(x, verbose=0)])
+    assert isinstance(small.contribution, Halves)
+    shared = {id(v) for v in small.variables} & {id(v) for v in model.variables}
+    assert not shared
+    assert bounded.__name__ == "bounded"
+    assert model.layers[1].function.__name__ == "<lambda>"

@@ -1,0 +1,65 @@
+import keras
+from keras import ops
+
+from keras_ff import keras_private
+from keras_ff.models.compile_config import portable
+
+
+class ExactSaving:
+    """What Keras's own saving forgets of a model.
+
+    A model that is loaded, unpickled or deeply copied goes on training as the
+    one that was saved: with the state of its optimizer and of its random
+    generators, on any backend and under any dtype policy.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for layer in keras_private.all_layers(self, include_self=False):
+            if not layer.trainable:
+                # Made from its config, it is frozen, but its parts are not.
+                layer.trainable = False
+
+    def compile(self, *args, jit_compile="auto", **kwargs):
+        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        self._jit_compile_argument = jit_compile
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if not config:
+            return config
+        return portable(config, self.optimizer, self._jit_compile_argument)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves the model as in `keras.Model`, but not as legacy HDF5."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "The legacy HDF5 format does not hold the whole state of a "
+                f"model. Received: filepath={str(filepath)!r}. Save it as "
+                "'.keras', or its weights alone with "
+                "`save_weights('model.weights.h5')`."
+            )
+        return super().save(filepath, *args, **kwargs)
+
+    def save_own_variables(self, store):
+        for i, state in enumerate(self._seed_states()):
+            store[f"seed_state_{i}"] = ops.convert_to_numpy(state)
+
+    def load_own_variables(self, store):
+        states = {
+            f"seed_state_{i}": state
+            for i, state in enumerate(self._seed_states())
+        }
+        for name, state in states.items():
+            if name in store:
+                state.assign(store[name])
+        if self.compiled and self.optimizer is not None:
+            # Keras skips the state of an optimizer that has no variables yet.
+            self.optimizer.build(self.trainable_variables)
+
+    def _seed_states(self):
+        weights = {id(v) for v in self.weights}
+        return [v for v in self.variables if id(v) not in weights]
