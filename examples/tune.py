@@ -6,8 +6,9 @@ The same command goes on after an interruption; more `--trials` may be asked
 for. Several machines (or processes) with a shared output folder search
 together: the same command, with the environment variables
 KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT of the chief, and
-KERASTUNER_TUNER_ID, `chief` once and a name of its own for every worker. A
-worker that died may be started again, or not.
+KERASTUNER_TUNER_ID, `chief` once and a name of its own for every worker. If
+the address is not of one machine alone (127.0.0.1), all need the same secret
+in KERAS_FF_CHIEF_SECRET. A worker that died may be started again, or not.
 
 Writes `trials.json`, `trials.png` and KerasTuner's own folder `search`, and
 prints a table of the trials, best first.
