@@ -58,14 +58,14 @@ def parse_arguments():
 
 def train(variant, seed, flags):
     """Accuracy of one variant with one seed."""
-    chosen = STUDIES[flags.study]
+    study = STUDIES[flags.study]
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     data, validation, test = keras_ff.datasets.load(
         flags.dataset, data_dir=flags.data_dir, seed=seed
     )
-    model = chosen.build(variant, keras_ff.datasets.info(flags.dataset), flags)
-    chosen.prepare(variant, model, data)
+    model = study.build(variant, keras_ff.datasets.info(flags.dataset), flags)
+    study.prepare(variant, model, data)
     history = model.fit(
         data,
         validation_data=validation,
@@ -73,7 +73,7 @@ def train(variant, seed, flags):
         verbose=0,
         callbacks=[
             keras.callbacks.LearningRateScheduler(
-                cosine(*chosen.LEARNING_RATES, flags.epochs)
+                cosine(*study.LEARNING_RATES, flags.epochs)
             )
         ],
     ).history
@@ -86,14 +86,7 @@ def train(variant, seed, flags):
 
 def main():
     flags = parse_arguments()
-    with folder.held(flags.output):
-        results = study(flags)
-        print(table(results))
-        save_plot(results, flags.output / "ablation.png")
-
-
-def study(flags):
-    """All runs of the flags; what is written already is not run again."""
+    flags.output.mkdir(parents=True, exist_ok=True)
     path = flags.output / "ablation.json"
     names = ["study", "dataset", "epochs", "width_multiplier"]
     if flags.study == "caw":
@@ -106,8 +99,13 @@ def study(flags):
         "runs": {},
     }
     if path.exists():
-        results = folder.read_json(path, results)
-        folder.refuse_other(path, results["settings"], settings)
+        results = folder.read_json(path)
+        saved = results.get("settings")
+        if saved != settings:
+            raise SystemExit(
+                f"{path} holds runs of other settings: {saved}. "
+                f"Given: {settings}. Give another --output."
+            )
     for seed in flags.seeds:
         for variant in flags.variants:
             runs = results["runs"].setdefault(variant, {})
@@ -116,7 +114,8 @@ def study(flags):
                 folder.write_json(path, results)
                 accuracy = runs[str(seed)]["test_accuracy"]
                 print(f"{variant}, seed {seed}: {accuracy:.2%}", flush=True)
-    return results
+    print(table(results))
+    save_plot(results, flags.output / "ablation.png")
 
 
 def accuracies(results, take):
@@ -182,7 +181,7 @@ def save_plot(results, path):
     )
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    folder.save_figure(figure, path)
+    figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":

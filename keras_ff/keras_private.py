@@ -83,9 +83,11 @@ def is_within_fit(options):
     return "_use_cached_eval_dataset" in options
 
 
-def epoch_batches(x, y=None, batch_size=None, steps=None):
+def epoch_batches(x, y=None, sample_weight=None, batch_size=None, steps=None):
     """Batches of whatever `predict` and `evaluate` take."""
-    iterator = EpochIterator(x, y, batch_size=batch_size, steps_per_epoch=steps)
+    iterator = EpochIterator(
+        x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps
+    )
     for _, _, buffer in iterator:
         yield from buffer
 

@@ -55,6 +55,19 @@ def class_numbers(y):
     return ops.cast(ops.reshape(y, (-1,)), "float32")
 
 
+def in_form(y, rows, scores):
+    """Labels as rows of class probabilities, or as class numbers.
+
+    Args:
+        y: labels in either form.
+        rows: bool, which form is wanted.
+        scores: tensor of shape `(batch, num_classes)`.
+    """
+    if is_rows(y) == rows:
+        return y
+    return class_rows(y, scores) if rows else class_numbers(y)
+
+
 def count_wrong(y, num_classes):
     """How many labels are no class, and the first of them.
 
@@ -126,6 +139,18 @@ def check_label_shape(y, num_classes):
         "Labels must be class numbers of shape (batch,) or one-hot rows of "
         f"shape (batch, {num_classes}). Received: labels of shape {shape}"
     )
+
+
+def check_weight_shape(sample_weight):
+    """Raises if there is not one weight a sample."""
+    if sample_weight is None:
+        return
+    shape = tuple(sample_weight.shape)
+    if len(shape) != 1 and shape[1:] != (1,):
+        raise ValueError(
+            "`sample_weight` must be one number a sample, of shape (batch,). "
+            f"Received: sample weights of shape {shape}"
+        )
 
 
 def _shape(y):

@@ -3,24 +3,6 @@ import keras
 from keras_ff import keras_private
 
 
-def check_loss(loss, default):
-    if loss is None:
-        return default()
-    if not isinstance(loss, keras.losses.Loss):
-        raise TypeError(
-            "`loss` must be a keras.losses.Loss on logits, or None for "
-            f"keras_ff.losses.{default.__name__}(). Received: "
-            f"loss={loss!r}. For instance "
-            "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-        )
-    if loss.get_config().get("from_logits") is False:
-        raise ValueError(
-            "Goodness is used as logits: give the loss from_logits=True. "
-            f"Received: {type(loss).__name__}(from_logits=False)"
-        )
-    return loss
-
-
 def portable(config, optimizer, jit_compile):
     """What Keras saves of `compile`, made to mean the same anywhere.
 

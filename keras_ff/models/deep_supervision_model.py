@@ -2,7 +2,12 @@ import keras
 from keras import tree
 
 from keras_ff import keras_private
+from keras_ff.labels import in_form
+from keras_ff.labels import is_rows
+from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.exact_saving import ExactSaving
+from keras_ff.models.loss_rules import check_form
+from keras_ff.models.loss_rules import check_loss
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -23,6 +28,7 @@ class DeepSupervisionModel(ExactSaving, keras.Model):
 
     Raises:
         TypeError: in `compile`, if `loss` is not a `keras.losses.Loss`.
+        ValueError: in `compile`, if `loss` does not take logits.
 
     Example:
 
@@ -43,19 +49,14 @@ class DeepSupervisionModel(ExactSaving, keras.Model):
 
         Args:
             optimizer: as in `keras.Model`.
-            loss: a `keras.losses.Loss` on logits, applied to every output.
+            loss: as in `ForwardOnlyModel`, applied to every output.
             metrics: of the summed prediction. `None` means `["accuracy"]`.
             **kwargs: the other arguments of `keras.Model.compile`.
         """
-        if not isinstance(loss, keras.losses.Loss):
-            raise TypeError(
-                "`loss` must be a keras.losses.Loss on logits, for instance "
-                "keras_ff.losses.LocalCrossentropy(). Received: "
-                f"loss={loss!r}"
-            )
+        self._metrics_take_rows = None
         super().compile(
             optimizer=optimizer,
-            loss=loss,
+            loss=check_loss(loss, LocalCrossentropy),
             metrics=["accuracy"] if metrics is None else metrics,
             **kwargs,
         )
@@ -63,6 +64,7 @@ class DeepSupervisionModel(ExactSaving, keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        check_form(self.loss, y)
         losses = [
             self.loss(y, goodness, sample_weight=sample_weight)
             # Keras gives one output without a list.
@@ -75,6 +77,11 @@ class DeepSupervisionModel(ExactSaving, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         prediction = sum(tree.flatten(y_pred))
+        check_form(self.loss, y)
+        if self._metrics_take_rows is None:
+            self._metrics_take_rows = is_rows(y)
+        # Keras chooses what "accuracy" means by the first labels it sees.
+        y = in_form(y, self._metrics_take_rows, prediction)
         return super().compute_metrics(x, y, prediction, sample_weight)
 
     def predict(self, *args, **kwargs):

@@ -119,7 +119,7 @@ def predict_early_exit(model, x, threshold, batch_size=None, steps=None):
     """See `ForwardOnlyModel.predict_early_exit`."""
     check_fraction("threshold", threshold)
     early_exit = None
-    for x_batch, _ in batches(x, batch_size=batch_size, steps=steps):
+    for x_batch, *_ in batches(x, batch_size=batch_size, steps=steps):
         tensors = tree.map_structure(
             ops.convert_to_numpy, model._graph.input_tensors(x_batch)
         )

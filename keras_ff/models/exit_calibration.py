@@ -5,11 +5,13 @@ from keras import ops
 
 from keras_ff.checks import check_fraction
 from keras_ff.labels import check_labels
+from keras_ff.labels import check_weight_shape
 from keras_ff.labels import class_numbers
 from keras_ff.models.batches import batches
 from keras_ff.models.early_exit import confidence
 from keras_ff.models.early_exit import exits
 from keras_ff.models.training_data import are_arrays
+from keras_ff.models.training_data import as_array
 
 
 class ExitCalibration(NamedTuple):
@@ -29,31 +31,46 @@ class ExitCalibration(NamedTuple):
     mean_layers_used: float
 
 
-def calibrate_early_exit(model, x, y, max_accuracy_loss, batch_size, steps):
+def calibrate_early_exit(
+    model, x, y, max_accuracy_loss, batch_size, steps, sample_weight
+):
     """See `ForwardOnlyModel.calibrate_early_exit`."""
     check_fraction("max_accuracy_loss", max_accuracy_loss)
     if y is not None or are_arrays(x):
         check_labels(y, model.num_classes)
     used = exits(model)
     weights = model.contribution.weights[list(used), None]
-    combined, labels = [], []
-    for x_batch, y_batch in batches(x, y, batch_size, steps):
+    combined, labels, sample_weights = [], [], []
+    sample_weight = as_array(sample_weight)
+    data = batches(x, y, sample_weight, batch_size, steps)
+    for x_batch, y_batch, weight in data:
         check_labels(y_batch, model.num_classes)
         goodness = model._graph.goodness_model().predict_on_batch(x_batch)
         combined.append(np.cumsum(weights * goodness[:, list(used)], axis=1))
         labels.append(ops.convert_to_numpy(class_numbers(y_batch)))
+        check_weight_shape(weight)
+        if weight is None:
+            weight = np.ones(len(labels[-1]))
+        sample_weights.append(np.reshape(ops.convert_to_numpy(weight), (-1,)))
     if not labels:
         raise ValueError("`x` must hold samples. Received: none")
+    sample_weights = np.concatenate(sample_weights).astype("float64")
+    if not sample_weights.sum() > 0 or sample_weights.min() < 0:
+        raise ValueError(
+            "Sample weights must not be negative, nor all zero. Received: "
+            f"weights from {sample_weights.min()} to {sample_weights.max()}"
+        )
     stages = model._graph.stages(used)
     return calibrate(
         np.concatenate(combined),
         np.concatenate(labels),
+        sample_weights,
         np.cumsum([stage.num_local_layers for stage in stages]),
         max_accuracy_loss,
     )
 
 
-def calibrate(combined, labels, layers_used, max_accuracy_loss):
+def calibrate(combined, labels, weights, layers_used, max_accuracy_loss):
     """The smallest threshold that costs no more accuracy than allowed.
 
     The exits of the samples, and so the accuracy, change only at thresholds
@@ -63,25 +80,26 @@ def calibrate(combined, labels, layers_used, max_accuracy_loss):
         combined: array `(samples, exits, num_classes)`, the combined goodness
             up to every exit.
         labels: array `(samples,)`, class numbers.
+        weights: array `(samples,)`, the samples' weights.
         layers_used: array `(exits,)`, the number of layers up to every exit.
         max_accuracy_loss: float.
 
     Returns:
         An `ExitCalibration`.
     """
-    size = len(labels)
-    right = np.argmax(combined, axis=-1) == labels[:, None]
+    weights = weights[:, None] / weights.sum()
+    right = weights * (np.argmax(combined, axis=-1) == labels[:, None])
     # Who has not left at a threshold has been less confident all along. With
     # the threshold at this maximum, a sample goes on to the next exit.
     highest = np.maximum.accumulate(confidence(combined), axis=1)[:, :-1]
     order = np.argsort(highest, axis=None)
     thresholds = np.append(0.0, highest.ravel()[order])
-    more_right = np.diff(right.astype(int), axis=1).ravel()[order]
-    more_layers = np.tile(np.diff(layers_used), size)[order]
-    num_right = right[:, 0].sum() + np.append(0, np.cumsum(more_right))
-    num_layers = size * layers_used[0] + np.append(0, np.cumsum(more_layers))
-    loss = right[:, -1].sum() - num_right
-    allowed = loss <= max_accuracy_loss * size + 1e-9
+    more_right = np.diff(right, axis=1).ravel()[order]
+    more_layers = (weights * np.diff(layers_used)).ravel()[order]
+    accuracy = right[:, 0].sum() + np.append(0, np.cumsum(more_right))
+    mean_layers = layers_used[0] + np.append(0, np.cumsum(more_layers))
+    full_accuracy = right[:, -1].sum()
+    allowed = full_accuracy - accuracy <= max_accuracy_loss + 1e-9
     # Of equal thresholds, the last has all the moves.
     allowed[:-1] &= thresholds[:-1] < thresholds[1:]
     best = np.argmax(allowed)
@@ -90,7 +108,7 @@ def calibrate(combined, labels, layers_used, max_accuracy_loss):
     threshold = np.append(thresholds, 1.0)[best : best + 2].mean()
     return ExitCalibration(
         float(threshold),
-        float(num_right[best] / size),
-        float(right[:, -1].mean()),
-        float(num_layers[best] / size),
+        float(accuracy[best]),
+        float(full_accuracy),
+        float(mean_layers[best]),
     )

@@ -174,7 +174,7 @@ class ForwardForwardModel(ForwardOnlyModel):
             if self.inference == "readout":
                 batch = batch._replace(prediction=self(x, training=False))
             return batch
-        self._check_batch(y)
+        self._check_batch(y, sample_weight)
         logits, finite = self._learn_readout(x, y, sample_weight, gradients)
         labels = class_numbers(y)
         right = ops.clip(ops.cast(labels, "int32"), 0, self.num_classes - 1)

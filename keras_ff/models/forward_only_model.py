@@ -3,23 +3,24 @@ from keras import ops
 from keras import tree
 
 from keras_ff import keras_private
-from keras_ff.datasets import ArrayBatches
 from keras_ff.keras_private import producer
-from keras_ff.labels import check_labels
+from keras_ff.labels import in_form
+from keras_ff.labels import is_rows
 from keras_ff.losses import LocalCrossentropy
-from keras_ff.models.compile_config import check_loss
 from keras_ff.models.connect import connect
 from keras_ff.models.early_exit import predict_early_exit
 from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.exit_calibration import calibrate_early_exit
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.local_statistics import LocalStatistics
+from keras_ff.models.loss_rules import check_loss
 from keras_ff.models.pruned import pruned
 from keras_ff.models.readout import Readout
 from keras_ff.models.trainers import LocalTrainer
-from keras_ff.models.training_data import are_arrays
-from keras_ff.models.training_data import split
-from keras_ff.models.training_data import to_array
+from keras_ff.models.training_data import as_pipeline
+from keras_ff.models.training_data import check_batch
+from keras_ff.models.training_data import check_data
+from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.training_state import raise_if_unsound
 from keras_ff.models.truncate import truncate
@@ -207,6 +208,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
                 f"Received: loss_weights={loss_weights}"
             )
         self._graph.check_trainable()
+        self._metrics_take_rows = None
         super().compile(
             optimizer=optimizer,
             loss=check_loss(loss, self._default_loss),
@@ -236,16 +238,26 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         """Trains the model, as in `keras.Model`.
 
         Shuffled arrays come in an order that depends on the model's seed and
-        the epoch alone, so that a run resumed with
-        `keras.callbacks.BackupAndRestore` sees the batches that an
-        uninterrupted one would have seen. Training data with a method
-        `set_epoch(epoch)` is told the epoch.
+        the epoch alone, also with `steps_per_epoch`, so that a run resumed
+        with `keras.callbacks.BackupAndRestore` sees the batches that an
+        uninterrupted one would have seen. The batches of a `PyDataset` come
+        in Keras's own random order; with `shuffle=False` they stay as they
+        are. Training data with a method `set_epoch(epoch)` is told the epoch.
         """
-        if y is not None or are_arrays(x):
-            check_labels(y, self.num_classes)
-        if isinstance(validation_data, (tuple, list)):
-            check_labels(validation_data[1], self.num_classes)
-        has_validation = validation_data is not None or validation_split
+        data = fit_data(
+            self,
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=shuffle,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            validation_batch_size=validation_batch_size,
+        )
+        has_validation = data["validation_data"] or data["validation_split"]
         if self.contribution.source == "validation" and not has_validation:
             raise ValueError(
                 f"The contribution {type(self.contribution).__name__} is "
@@ -253,57 +265,55 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
                 ", validation_split=0. Give one of them, or use another "
                 "contribution (LossAware(source='training'), Uniform())."
             )
-        if shuffle and steps_per_epoch is None and are_arrays((x, y)):
-            arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
-            arrays = tree.map_structure(to_array, arrays)
-            if 0 < validation_split < 1 and validation_data is None:
-                arrays, validation_data = split(arrays, validation_split)
-            # A resumed model knows its seed only when training has begun.
-            x = ArrayBatches(arrays, batch_size or 32, self._shuffle_seed)
-            validation_batch_size = validation_batch_size or batch_size
-            y, sample_weight, batch_size = None, None, None
-            validation_split, shuffle = 0.0, False
         keras_private.forget_initial_epoch(self)
-        return super().fit(
-            x=x,
-            y=y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=TrainingState(x).first_of(callbacks, self),
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle and y is not None,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        state = TrainingState(data["x"])
+        data["x"] = as_pipeline(data["x"], class_weight)
+        with state.first_of(callbacks, self) as callbacks:
+            return super().fit(
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                initial_epoch=initial_epoch,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+                **data,
+            )
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        *args,
+        **kwargs,
+    ):
         if not keras_private.is_within_fit(kwargs):
-            if y is not None or are_arrays(x):
-                check_labels(y, self.num_classes)
-        results = super().evaluate(x, y, *args, **kwargs)
-        self._statistics.check_labels()
+            y, sample_weight = check_data(x, y, sample_weight, self.num_classes)
+        results = super().evaluate(
+            x, y, batch_size, verbose, sample_weight, *args, **kwargs
+        )
+        self._statistics.check_labels(training=False)
         return results
 
-    def train_on_batch(self, x, y=None, *args, **kwargs):
-        check_labels(y, self.num_classes)
-        results = super().train_on_batch(x, y, *args, **kwargs)
+    def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        y, sample_weight = check_batch(x, y, sample_weight, self.num_classes)
+        results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
         raise_if_unsound(self)
         return results
 
-    def test_on_batch(self, x, y=None, *args, **kwargs):
-        check_labels(y, self.num_classes)
-        return super().test_on_batch(x, y, *args, **kwargs)
+    def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        y, sample_weight = check_batch(x, y, sample_weight, self.num_classes)
+        return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         # Keras asks for metrics first, to build them.
-        self._check_batch(y)
+        self._check_batch(y, sample_weight)
+        if self._metrics_take_rows is None:
+            self._metrics_take_rows = is_rows(y)
+        # Keras chooses what "accuracy" means by the first labels it sees.
+        y = in_form(y, self._metrics_take_rows, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def call(self, inputs, training=None, mask=None):
@@ -375,14 +385,20 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         return predict_early_exit(self, x, threshold, batch_size, steps)
 
     def calibrate_early_exit(
-        self, x, y=None, max_accuracy_loss=0.005, batch_size=None, steps=None
+        self,
+        x,
+        y=None,
+        max_accuracy_loss=0.005,
+        batch_size=None,
+        steps=None,
+        sample_weight=None,
     ):
         """Finds the threshold of `predict_early_exit` on labelled data.
 
         Use data that the model has not been trained on.
 
         Args:
-            x, y, batch_size, steps: as in `evaluate`.
+            x, y, batch_size, steps, sample_weight: as in `evaluate`.
             max_accuracy_loss: float in `[0, 1]`, the share of the samples by
                 which the accuracy may be below that of `predict`. Defaults
                 to `0.005`, half a percentage point.
@@ -393,8 +409,8 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
             `full_accuracy` (that of `predict`) and `mean_layers_used`.
 
         Raises:
-            ValueError: if there are no labels, or a wrong one, or
-                `max_accuracy_loss` is not in `[0, 1]`.
+            ValueError: if there are no labels, or a wrong one, no weight
+                above zero, or `max_accuracy_loss` is not in `[0, 1]`.
             TypeError: if `max_accuracy_loss` is not a number.
 
         Example:
@@ -405,7 +421,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         ```
         """
         return calibrate_early_exit(
-            self, x, y, max_accuracy_loss, batch_size, steps
+            self, x, y, max_accuracy_loss, batch_size, steps, sample_weight
         )
 
     def truncate(self, k=None):

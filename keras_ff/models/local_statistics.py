@@ -30,6 +30,9 @@ class LocalStatistics(keras.metrics.Metric):
 
         self.count = add("count", ())
         self.loss = add("loss", (size,))
+        # With the weights of the samples, whatever the loss's reduction.
+        self.weight = add("weight", ())
+        self.weighted_loss = add("weighted_loss", (size,))
         self.penalty = add("penalty", (size,))
         self.hits = add("hits", (size,))
         # How many labels were no class, and the last of them.
@@ -38,7 +41,17 @@ class LocalStatistics(keras.metrics.Metric):
         if measures_intervals:
             self.interval_hits = add("interval_hits", (size, size))
 
-    def update_state(self, y, target, goodness, losses, penalties, training):
+    def update_state(
+        self,
+        y,
+        target,
+        goodness,
+        losses,
+        penalties,
+        sample_weight,
+        reduction,
+        training,
+    ):
         """Adds one batch.
 
         Args:
@@ -47,6 +60,8 @@ class LocalStatistics(keras.metrics.Metric):
             goodness: list of `(batch, num_classes)`.
             losses: list of scalars, the layers' losses.
             penalties: list of scalars, the layers' regularizers.
+            sample_weight: one weight a sample, or `None`.
+            reduction: that of the loss.
             training: bool. Intervals are counted on held-out data only.
         """
         wrong, example = count_wrong(y, self.num_classes)
@@ -58,17 +73,28 @@ class LocalStatistics(keras.metrics.Metric):
         self.wrong_labels.assign_add(wrong)
         before = ops.convert_to_tensor(self.wrong_label)
         self.wrong_label.assign(ops.where(wrong > 0, example, before))
+        weights = ops.ones_like(goodness[0][:, 0])
+        if sample_weight is not None:
+            weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        weight = ops.sum(weights)
+        self.weight.assign_add(weight)
+        # What undoes the division of the reduction.
+        factor = {"sum": 1.0, "mean_with_sample_weight": weight}
+        factor = factor.get(reduction, batch)
+        self.weighted_loss.assign_add(factor * ops.stack(losses))
         if self.report:
-            self.hits.assign_add(_hits(ops.stack(goodness), labels))
+            hits = _hits(ops.stack(goodness), labels, weights)
+            self.hits.assign_add(hits)
         if self.measures_intervals and not training:
-            self.interval_hits.assign_add(_interval_hits(goodness, labels))
+            hits = _interval_hits(goodness, labels, weights)
+            self.interval_hits.assign_add(hits)
 
     def result(self):
         if not self.report:
             return {}
         count = ops.maximum(self.count, 1.0)
         loss = (self.loss + self.penalty) / count
-        accuracy = self.hits / count
+        accuracy = self.hits / ops.where(self.weight == 0, 1.0, self.weight)
         return {
             f"{name}_{key}": values[i]
             for i, name in enumerate(self.names)
@@ -77,11 +103,11 @@ class LocalStatistics(keras.metrics.Metric):
 
     def mean_loss(self):
         """Mean loss of each layer, without regularizers (NumPy)."""
-        return _numpy(self.loss) / max(_numpy(self.count), 1.0)
+        return _numpy(self.weighted_loss) / _numpy(self.weight)
 
     def interval_accuracy(self):
         """Accuracy of the summed goodness of layers s to e (NumPy)."""
-        accuracy = _numpy(self.interval_hits) / max(_numpy(self.count), 1.0)
+        accuracy = _numpy(self.interval_hits) / _numpy(self.weight)
         below = np.tril(np.ones_like(accuracy, bool), -1)
         return np.where(below, np.nan, accuracy)
 
@@ -94,14 +120,27 @@ class LocalStatistics(keras.metrics.Metric):
         total = ops.sum(self.loss) + ops.sum(self.penalty)
         return ops.logical_and(self.wrong_labels == 0, ops.isfinite(total))
 
-    def check_labels(self):
-        """Raises if a label was no class."""
+    def has_samples(self):
+        """Whether there was a sample, of a weight other than zero."""
+        return bool(_numpy(self.weight))
+
+    def check_labels(self, training):
+        """Raises if a label was no class.
+
+        Args:
+            training: bool, whether the batches were trained on.
+        """
         wrong, example = _numpy(self.wrong_labels), _numpy(self.wrong_label)
         if wrong:
             raise ValueError(
-                f"Labels must be whole numbers in [0, {self.num_classes}). "
-                f"Received: {example:g} ({wrong:g} such labels). The batch "
-                "with this label was not trained on, nor any after it."
+                f"Labels must be whole numbers in [0, {self.num_classes}), or "
+                "rows of finite numbers that are not negative. Received: "
+                f"{example:g} ({wrong:g} such labels)."
+                + training
+                * (
+                    " The batch with this label was not trained on, nor any "
+                    "after it."
+                )
             )
 
     def check_losses(self):
@@ -118,19 +157,19 @@ class LocalStatistics(keras.metrics.Metric):
             )
 
 
-def _hits(goodness, labels):
+def _hits(goodness, labels, weights):
     predicted = ops.cast(ops.argmax(goodness, axis=-1), "int32")
-    return ops.sum(ops.cast(predicted == labels, "float32"), axis=-1)
+    return ops.sum(ops.where(predicted == labels, weights, 0.0), axis=-1)
 
 
-def _interval_hits(goodness, labels):
+def _interval_hits(goodness, labels, weights):
     goodness = ops.stack(goodness)
     size = goodness.shape[0]
     rows = []
     for start in range(size):
         # Sums of layers start..end for every end at or after start.
         sums = ops.cumsum(goodness[start:], axis=0)
-        rows.append(ops.pad(_hits(sums, labels), [[start, 0]]))
+        rows.append(ops.pad(_hits(sums, labels, weights), [[start, 0]]))
     return ops.stack(rows)
 
 

@@ -1,5 +1,14 @@
+"""What `fit` and `evaluate` are given, made ready for Keras."""
+
+import keras
+import numpy as np
 from keras import ops
 from keras import tree
+
+from keras_ff.datasets import ArrayBatches
+from keras_ff.labels import check_labels
+from keras_ff.labels import check_weight_shape
+from keras_ff.labels import class_numbers
 
 
 def are_arrays(data):
@@ -7,12 +16,84 @@ def are_arrays(data):
     return all(hasattr(a, "__array__") and hasattr(a, "shape") for a in leaves)
 
 
-def to_array(array):
-    """Tensors stay on their device, all else (pandas) becomes NumPy."""
-    return array if ops.is_tensor(array) else array.__array__()
+def as_array(values):
+    """Tensors stay on their device; lists and pandas become NumPy."""
+    if values is None or ops.is_tensor(values):
+        return values
+    return np.asarray(values)
 
 
-def split(arrays, fraction):
+def check_data(x, y, sample_weight, num_classes):
+    """Labels and weights as arrays; raises if they do not fit a model.
+
+    Args:
+        x, y, sample_weight: as in `keras.Model.fit`.
+        num_classes: int.
+
+    Returns:
+        `(y, sample_weight)`.
+    """
+    if y is None and not are_arrays(x):
+        # A stream, which has labels of its own.
+        return y, sample_weight
+    check_labels(y, num_classes)
+    y, sample_weight = as_array(y), as_array(sample_weight)
+    check_weight_shape(sample_weight)
+    _check_samples(x)
+    return y, sample_weight
+
+
+def check_batch(x, y, sample_weight, num_classes):
+    """As `check_data`, for one batch of arrays."""
+    check_labels(y, num_classes)
+    return check_data(x, y, sample_weight, num_classes)
+
+
+def _check_samples(x):
+    """Raises if arrays hold no samples, or Python objects."""
+    if not are_arrays(x):
+        return
+    for array in tree.flatten(x):
+        if not len(array.shape) or not array.shape[0]:
+            raise ValueError(
+                "`x` must hold samples. Received: an array of shape "
+                f"{tuple(array.shape)}"
+            )
+        if str(array.dtype) == "object":
+            raise TypeError(
+                "`x` must be arrays of numbers. Received: an array of Python "
+                "objects (dtype object). Are all samples of one shape?"
+            )
+
+
+def _check_validation_data(data, num_classes):
+    """Validation data as `fit` takes them, with labels that were checked."""
+    if not isinstance(data, (tuple, list)):
+        return data
+    if len(data) not in (2, 3):
+        raise ValueError(
+            "`validation_data` must be (x, y), (x, y, sample_weight) or a "
+            f"dataset. Received: {len(data)} element(s)"
+        )
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    y, sample_weight = check_data(x, y, sample_weight, num_classes)
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def _class_weights(y, class_weight, num_classes):
+    """The weight of every sample, by its class."""
+    unknown = set(class_weight) - set(range(num_classes))
+    if unknown:
+        raise ValueError(
+            "`class_weight` must be a dict from class numbers in [0, "
+            f"{num_classes}) to weights. Received: the keys {sorted(unknown)}"
+        )
+    weights = [class_weight.get(i, 1.0) for i in range(num_classes)]
+    numbers = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
+    return np.array(weights, "float32")[numbers.astype(int)]
+
+
+def _split(arrays, fraction):
     """Splits off the last samples for validation, as Keras does."""
     size = len(tree.flatten(arrays)[0])
     start = int(size * (1 - fraction))
@@ -24,3 +105,93 @@ def split(arrays, fraction):
         tree.map_structure(lambda a: a[:start], arrays),
         tree.map_structure(lambda a: a[start:], arrays),
     )
+
+
+def fit_data(
+    model,
+    x,
+    y,
+    sample_weight,
+    class_weight,
+    batch_size,
+    steps_per_epoch,
+    shuffle,
+    validation_split,
+    validation_data,
+    validation_batch_size,
+):
+    """The data arguments of `fit`, checked and made ready for Keras.
+
+    Shuffled arrays become `ArrayBatches`.
+
+    Args:
+        model: a `ForwardOnlyModel`.
+        **others: as in `keras.Model.fit`.
+
+    Returns:
+        Dict of the same arguments.
+    """
+    num_classes = model.num_classes
+    y, sample_weight = check_data(x, y, sample_weight, num_classes)
+    validation_data = _check_validation_data(validation_data, num_classes)
+    validation_batch_size = validation_batch_size or batch_size
+    if are_arrays((x, y)):
+        arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
+        arrays = tree.map_structure(as_array, arrays)
+        if 0 < validation_split < 1 and validation_data is None:
+            arrays, validation_data = _split(arrays, validation_split)
+            validation_split = 0.0
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError(
+                    "Give `sample_weight` or `class_weight`. Received: both"
+                )
+            weights = _class_weights(arrays[1], class_weight, num_classes)
+            arrays, class_weight = (*arrays, weights), None
+        if shuffle and shuffle != "batch":
+            if batch_size is None and steps_per_epoch:
+                # As in Keras.
+                batch_size = -(-len(arrays[1]) // steps_per_epoch)
+            # A resumed model knows its seed only when training has begun.
+            x = ArrayBatches(
+                arrays,
+                batch_size or 32,
+                model._shuffle_seed,
+                steps_per_epoch=steps_per_epoch,
+            )
+            y = sample_weight = batch_size = steps_per_epoch = None
+        else:
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(arrays)
+    return dict(
+        x=x,
+        y=y,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        shuffle=shuffle if _may_be_shuffled(x, y) else False,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        validation_batch_size=validation_batch_size,
+    )
+
+
+def _may_be_shuffled(x, y):
+    """Whether Keras can shuffle data, and their order is not their own."""
+    if isinstance(x, ArrayBatches):
+        return False
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches is not None
+    return y is not None
+
+
+def as_pipeline(data, class_weight):
+    """`ArrayBatches` as what the backend reads fastest."""
+    # Others may compute their batches; Keras weighs classes in Python.
+    if (
+        type(data) is not ArrayBatches
+        or keras.backend.backend() != "tensorflow"
+        or class_weight is not None
+    ):
+        return data
+    return data.as_tf_dataset()

@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 
@@ -23,14 +25,20 @@ class TrainingState(keras.callbacks.Callback):
         self._training_done = True
         self._batches = 0
 
+    @contextlib.contextmanager
     def first_of(self, callbacks, model):
         """Callbacks, as `fit` takes them, of which this one runs first."""
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            self.set_model(model)
-            self.set_params(callbacks.params)
-            callbacks.callbacks.insert(0, self)
-            return callbacks
-        return [self, *keras.tree.flatten(callbacks or [])]
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            yield [self, *keras.tree.flatten(callbacks or [])]
+            return
+        self.set_model(model)
+        self.set_params(callbacks.params)
+        callbacks.callbacks.insert(0, self)
+        try:
+            yield callbacks
+        finally:
+            # The list is the user's, who may train with it again.
+            callbacks.callbacks.remove(self)
 
     def on_epoch_begin(self, epoch, logs=None):
         _start_epoch(self.model)
@@ -74,7 +82,7 @@ def _is_finite(value):
 def raise_if_unsound(model):
     """Raises if a batch since the last reset could not be trained on."""
     try:
-        model._statistics.check_labels()
+        model._statistics.check_labels(training=True)
         model._statistics.check_losses()
     except ValueError:
         # The next batch is judged by itself.
@@ -95,10 +103,17 @@ def _update_contribution(model, source):
     contribution = model.contribution
     if contribution.source != source:
         return
+    name = type(contribution).__name__
+    if not model._statistics.has_samples():
+        raise ValueError(
+            f"The contribution {name} is updated from {source} data. "
+            "Received: none, or all samples of weight zero. The weights in "
+            "force are unchanged."
+        )
     weights = contribution.update(model._statistics)
     if not np.all(np.isfinite(weights)):
         raise ValueError(
-            f"{type(contribution).__name__} gave weights that are not finite: "
+            f"{name} gave weights that are not finite: "
             f"{weights}. Look for NaN in the {source} data; the weights in "
             "force are unchanged."
         )

@@ -4,9 +4,11 @@ import secrets
 import urllib.parse
 import warnings
 
+from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
+from keras_tuner.src.engine.tuner_utils import TunerCallback
+
 from keras_ff.callbacks import Backup
 from keras_ff.callbacks.backup_folder import BackupFolder
-from keras_ff.tuners.reliable import trial_of_callbacks
 
 
 class TrialBackup(Backup):
@@ -43,15 +45,15 @@ class TrialBackup(Backup):
 
         Returns `None` where no tuner is at work.
         """
-        found = trial_of_callbacks(callbacks)
-        if found is None:
+        tuning = _first(callbacks, TunerCallback)
+        if tuning is None:
             return None
-        tuner, trial, checkpoint = found
+        trial = tuning.trial
         return cls(
-            tuner.get_trial_dir(trial.trial_id),
-            tuner.tuner_id,
+            tuning.tuner.get_trial_dir(trial.trial_id),
+            tuning.tuner.tuner_id,
             trial.hyperparameters.values,
-            checkpoint,
+            _first(callbacks, SaveBestEpoch),
         )
 
     def restore(self, model):
@@ -94,3 +96,7 @@ class TrialBackup(Backup):
             with contextlib.suppress(ValueError, OSError):
                 Backup(folder).remove()
         self._earlier = []
+
+
+def _first(callbacks, kind):
+    return next((c for c in callbacks if isinstance(c, kind)), None)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -133,6 +134,46 @@ class TestArrayBatches:
         first, second = seen[-20:-10], seen[-10:]
         assert sorted(first) == sorted(second) == list(range(10))
         assert first != second
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    def test_shuffling_once_more_is_told(self, shuffle):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(optimizer="sgd", loss="mse")
+        batches = datasets.ArrayBatches((self.x, self.y), 1, seed=0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(batches, verbose=0, epochs=2, shuffle=shuffle)
+        told = any("shuffled once more" in str(w.message) for w in caught)
+        assert told == shuffle
+
+    def test_steps_per_epoch_go_on_where_the_last_epoch_ended(self):
+        batches = datasets.ArrayBatches((self.x, self.y), 4, seed=0)
+        passes = []
+        for epoch in range(4):
+            batches.set_epoch(epoch)
+            passes += [batches[i][1].tolist() for i in range(len(batches))]
+        batches = datasets.ArrayBatches(
+            (self.x, self.y), 4, seed=0, steps_per_epoch=5
+        )
+        for epoch in (1, 0):
+            batches.set_epoch(epoch)
+            found = [batches[i][1].tolist() for i in range(len(batches))]
+            assert found == passes[5 * epoch : 5 * epoch + 5]
+
+    @pytest.mark.only_on("tensorflow")
+    def test_pipeline_has_the_same_batches(self):
+        for size, steps in ((4, None), (5, 3), (3, 5)):
+            batches = datasets.ArrayBatches(
+                ({"a": self.x}, self.y), size, seed=0, steps_per_epoch=steps
+            )
+            pipeline = batches.as_tf_dataset()
+            for epoch in (2, 0):
+                batches.set_epoch(epoch)
+                found = list(pipeline.as_numpy_iterator())
+                assert len(found) == len(pipeline) == len(batches)
+                for i, (x, y) in enumerate(found):
+                    np.testing.assert_array_equal(x["a"], batches[i][0]["a"])
+                    np.testing.assert_array_equal(y, batches[i][1])
 
     @pytest.mark.parametrize(
         "arguments, error, message",

@@ -86,6 +86,9 @@ def test_predict_evaluate_and_reload_use_the_sum(tmp_path):
     np.testing.assert_allclose(
         model.predict_on_batch(x), expected, rtol=1e-4, atol=1e-5
     )
+    # The metrics were made for numbers.
+    result = model.evaluate(x, np.eye(CLASSES)[y], verbose=0, return_dict=True)
+    assert result["accuracy"] == pytest.approx(accuracy(expected, y))
     result = model.evaluate(x, y, verbose=0, return_dict=True)
     assert result["accuracy"] == pytest.approx(accuracy(expected, y))
     model.save(tmp_path / "model.keras")

@@ -259,6 +259,26 @@ def test_calibration_takes_datasets_and_one_hot_labels(chain):
     assert_close([found], [expected])
 
 
+def test_calibration_by_weighted_samples(chain):
+    """As on data in which each sample comes as often as its weight says."""
+    model, x, y = chain
+    times = np.arange(len(y)) % 3
+    expected = model.calibrate_early_exit(x.repeat(times, 0), y.repeat(times))
+    assert expected.full_accuracy != np.mean(
+        np.argmax(model.predict(x, verbose=0), -1) == y
+    )
+    found = model.calibrate_early_exit(x, y, sample_weight=times.tolist())
+    assert_close([found[1:]], [expected[1:]])
+    # Of samples of weight zero the threshold may fall short.
+    assert found.threshold <= expected.threshold
+    stream = Batches(x, np.stack([y, times], 1), 50)
+    parts = [stream[i] for i in range(len(stream))]
+    found = model.calibrate_early_exit((a, b[:, 0], b[:, 1]) for a, b in parts)
+    assert_close([found[1:]], [expected[1:]])
+    with pytest.raises(ValueError, match="nor all zero"):
+        model.calibrate_early_exit(x, y, sample_weight=0 * times)
+
+
 def test_calibration_of_a_graph_with_silent_layers():
     model = branched_model([2.0, 0.0, 1.0, 0.0, 0.0])
     x, y = data(80)

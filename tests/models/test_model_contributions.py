@@ -173,6 +173,55 @@ def test_interval_is_the_best_by_brute_force():
     assert len(found) > 1
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean"])
+@pytest.mark.parametrize("kind", [LossAware, Interval])
+def test_validation_samples_of_weight_zero_decide_nothing(kind, reduction):
+    if kind is Interval and reduction != "sum":
+        pytest.skip("does not look at losses")
+    if reduction == "mean":
+        reduction = "mean_with_sample_weight"
+    x, y = data(SIZE, seed=1)
+    weight = np.where(np.arange(SIZE) < SIZE // 2, 2.0, 0.0).astype("float32")
+    y[weight == 0] = (y[weight == 0] + 1) % CLASSES
+    model = dense_model(3, contribution=kind(), layer_metrics=True)
+    model.compile(
+        keras.optimizers.SGD(0.002), loss=LocalCrossentropy(reduction=reduction)
+    )
+    logs = model.fit(
+        *data(3 * BATCH),
+        batch_size=BATCH,
+        validation_data=(x, y, weight),
+        validation_batch_size=BATCH,
+        verbose=0,
+    ).history
+    goodness, labels = model.goodness(x)[weight > 0], y[weight > 0]
+    expected = softmax(-layer_losses(goodness, labels))
+    if kind is Interval:
+        expected = best_interval(goodness, labels)
+    np.testing.assert_allclose(model.contribution.weights, expected, rtol=1e-5)
+    for i in range(3):
+        assert logs[f"val_local_{i}_accuracy"][0] == pytest.approx(
+            accuracy(goodness[:, i], labels)
+        )
+
+
+@pytest.mark.parametrize(
+    "validation, message",
+    [
+        (data(0), "`x` must hold samples"),
+        ((*data(4), [0.0] * 4), "LossAware is updated.*Received: none, or"),
+    ],
+    ids=["no samples", "no weights"],
+)
+def test_validation_without_samples_rewrites_nothing(validation, message):
+    model = dense_model(contribution=LossAware())
+    before = model.contribution.weights
+    model.compile(optimizer=keras.optimizers.SGD(0.2))
+    with pytest.raises(ValueError, match=message):
+        model.fit(*data(2 * BATCH), validation_data=validation, verbose=0)
+    assert_same([model.contribution.weights], [before])
+
+
 def test_weights_follow_every_epoch_and_survive_saving(tmp_path):
     model = dense_model(3, contribution=LossAware())
     seen = []

@@ -140,6 +140,19 @@ def test_epoch_state_reaches_layers_inside_a_local_block():
     assert temperature == pytest.approx(10.0 * 0.25, rel=1e-5)
 
 
+def test_a_callback_list_used_again_counts_every_epoch_once():
+    model = dense_model(1)
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    callbacks = keras.callbacks.CallbackList(
+        [keras.callbacks.History()], model=model, epochs=2
+    )
+    for count in (2, 4, 6):
+        model.fit(*data(8), epochs=2, callbacks=callbacks, verbose=0)
+        assert model.epoch == count
+    # And is the user's own again.
+    assert len(callbacks.callbacks) == 1
+
+
 def test_data_is_told_the_epoch():
     class Data(keras.utils.PyDataset):
         told = []

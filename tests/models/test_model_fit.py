@@ -258,6 +258,35 @@ def results_with(labels, loss):
     return [*state(model)[:-1], *map(np.array, logs)]
 
 
+@pytest.mark.parametrize("first, then", [("one_hot", "column")])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_accuracy_of_labels_in_the_other_form(first, then, turn):
+    first, then = (first, then)[::turn]
+    (x, y), (x_val, y_val) = data(48), data(SIZE, seed=1)
+    model = dense_model()
+    model.compile(
+        keras.optimizers.Adam(0.02),
+        weighted_metrics=[keras.metrics.TopKCategoricalAccuracy(1, name="top")]
+        if turn == 1
+        else ["accuracy"],
+    )
+    logs = model.fit(
+        x,
+        LABELS[first](y),
+        batch_size=BATCH,
+        epochs=2,
+        validation_data=(x_val, LABELS[then](y_val)),
+        verbose=0,
+    ).history
+    right = accuracy(model.predict(x_val, verbose=0), y_val)
+    assert right > 0.4
+    for name, value in logs.items():
+        if name.startswith("val_") and name != "val_loss":
+            assert value[-1] == pytest.approx(right), name
+    found = model.evaluate(x_val, LABELS[then](y_val), verbose=0)
+    assert found[1] == pytest.approx(right)
+
+
 def test_integer_column_and_one_hot_labels_train_alike():
     integers, column, one_hot = [
         results_with(labels, LocalCrossentropy(0.1)) for labels in LABELS
@@ -510,7 +539,7 @@ def test_streamed_data_and_tensors_train_as_arrays():
     (expected, _), *streamed = runs(
         model,
         dict(x=x, y=y, shuffle=False, **batch_size),
-        *[dict(x=source(x, y)) for source in SOURCES],
+        *[dict(x=source(x, y), shuffle=False) for source in SOURCES],
     )
     for actual, _ in streamed:
         assert_close(actual, expected)
@@ -532,6 +561,95 @@ def test_streamed_data_and_tensors_train_as_arrays():
     assert_close(tensors[0], arrays[0])
     for key in arrays[1]:
         np.testing.assert_allclose(tensors[1][key], arrays[1][key], rtol=1e-5)
+
+
+def orders_of_batches(model, stream, **options):
+    """The batches that every epoch asked for, by their first label."""
+    asked = []
+
+    class Asked(AsPyDataset):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    epochs = []
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda *_: asked.clear(),
+        on_epoch_end=lambda *_: epochs.append(list(asked)),
+    )
+    model.fit(Asked(*stream), verbose=0, callbacks=[callback], **options)
+    return epochs
+
+
+def test_batches_of_a_dataset_of_ones_own_are_shuffled_as_keras_does():
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    stream = data(10 * BATCH)
+    first, second = orders_of_batches(model, stream, epochs=2)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second != list(range(10))
+    (order,) = orders_of_batches(model, stream, shuffle=False)
+    assert order == list(range(10))
+
+
+def test_steps_per_epoch_of_arrays_goes_through_the_samples_in_seeded_order():
+    """Six epochs of two batches are two of six."""
+    x, y = data(6 * BATCH)
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    shared = dict(x=x, y=y, batch_size=BATCH)
+    (whole, _), (parts, _) = runs(
+        model,
+        dict(epochs=2, **shared),
+        dict(epochs=6, steps_per_epoch=2, **shared),
+    )
+    trained = len(model.trainable_variables)
+    assert_same(parts[:trained], whole[:trained])
+    # Whoever starts at the fifth epoch sees the batches of the fifth.
+    resumed = twin(model)
+    model.epoch = resumed.epoch = 4
+    for other in (model, resumed):
+        other.compile(optimizer=sgd())
+        other.fit(epochs=1, steps_per_epoch=2, verbose=0, **shared)
+    assert_same(state(resumed), state(model))
+
+
+def test_class_weights_of_no_class():
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    x, y = data(BATCH)
+    with pytest.raises(ValueError, match=r"`class_weight` must.*keys \[7\]"):
+        model.fit(x, y, class_weight={0: 2.0, 7: 1.0}, verbose=0)
+    with pytest.raises(ValueError, match="Received: both"):
+        model.fit(x, y, class_weight={0: 2.0}, sample_weight=y * 1.0, verbose=0)
+
+
+def test_labels_and_weights_in_lists():
+    x, y = data(SIZE)
+    weight = np.linspace(0, 2, SIZE, dtype="float32")
+    model = dense_model()
+    model.compile(optimizer=sgd(), weighted_metrics=["accuracy"])
+    arrays, lists = runs(
+        model,
+        dict(x=x, y=y, sample_weight=weight, validation_data=(x, y, weight)),
+        dict(
+            x=x,
+            y=y.tolist(),
+            sample_weight=weight.tolist(),
+            validation_data=[x, y.tolist(), weight.tolist()],
+        ),
+    )
+    assert_same(lists[0], arrays[0])
+    assert lists[1] == arrays[1]
+    np.testing.assert_allclose(
+        model.evaluate(x, y.tolist(), 4, 0, weight.tolist()),
+        model.evaluate(x, y, 4, 0, weight),
+    )
+    model.reset_metrics()
+    expected = model.test_on_batch(x, y, weight)
+    model.reset_metrics()
+    found = model.test_on_batch(x, y.tolist(), weight.tolist())
+    np.testing.assert_allclose(found, expected)
 
 
 def test_second_compile_keeps_the_weights():

@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_ff import keras_private
 from keras_ff.labels import check_label_shape
-from keras_ff.labels import is_rows
+from keras_ff.labels import check_weight_shape
+from keras_ff.models.loss_rules import check_form
 from keras_ff.models.trainers.gradients import Gradients
 from keras_ff.models.trainers.local_batch import LocalBatch
 from keras_ff.models.trainers.local_output import LocalOutput
@@ -74,7 +75,7 @@ class LocalStep:
         Returns:
             A `LocalBatch`.
         """
-        self._check_batch(y)
+        self._check_batch(y, sample_weight)
         training = gradients is not None
         outputs = {}
         for call in self._graph.walk(x, training, arguments=arguments):
@@ -125,22 +126,12 @@ class LocalStep:
             loss=ops.where(finite, output.loss, float("nan"))
         )
 
-    def _check_batch(self, y):
+    def _check_batch(self, y, sample_weight):
         if y is None:
             raise ValueError("Labels are needed. Received: y=None")
         check_label_shape(y, self.num_classes)
-        rows = is_rows(y)
-        sparse = isinstance(
-            self.loss, keras.losses.SparseCategoricalCrossentropy
-        )
-        dense = isinstance(self.loss, keras.losses.CategoricalCrossentropy)
-        if (sparse and rows) or (dense and not rows):
-            raise ValueError(
-                f"{type(self.loss).__name__} takes "
-                + ("class numbers" if sparse else "one-hot rows")
-                + f". Received: labels of shape {tuple(y.shape)}. "
-                "keras_ff.losses.LocalCrossentropy takes both."
-            )
+        check_weight_shape(sample_weight)
+        check_form(self.loss, y)
 
     def _seed_epoch(self, seed):
         """Seeds the backend's own generator, if Keras draws from it."""
@@ -160,7 +151,14 @@ class LocalStep:
             sample_weight=ops.shape(goodness[0])[0],
         )
         self._statistics.update_state(
-            batch.y, batch.target, goodness, losses, penalties, batch.training
+            batch.y,
+            batch.target,
+            goodness,
+            losses,
+            penalties,
+            batch.sample_weight,
+            self.loss.reduction,
+            batch.training,
         )
         return self.compute_metrics(
             batch.x, batch.y, batch.prediction, batch.sample_weight
