@@ -58,14 +58,14 @@ def parse_arguments():
 
 def train(variant, seed, flags):
     """Accuracy of one variant with one seed."""
-    study = STUDIES[flags.study]
+    chosen = STUDIES[flags.study]
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     data, validation, test = keras_ff.datasets.load(
         flags.dataset, data_dir=flags.data_dir, seed=seed
     )
-    model = study.build(variant, keras_ff.datasets.info(flags.dataset), flags)
-    study.prepare(variant, model, data)
+    model = chosen.build(variant, keras_ff.datasets.info(flags.dataset), flags)
+    chosen.prepare(variant, model, data)
     history = model.fit(
         data,
         validation_data=validation,
@@ -73,7 +73,7 @@ def train(variant, seed, flags):
         verbose=0,
         callbacks=[
             keras.callbacks.LearningRateScheduler(
-                cosine(*study.LEARNING_RATES, flags.epochs)
+                cosine(*chosen.LEARNING_RATES, flags.epochs)
             )
         ],
     ).history
@@ -86,7 +86,14 @@ def train(variant, seed, flags):
 
 def main():
     flags = parse_arguments()
-    flags.output.mkdir(parents=True, exist_ok=True)
+    with folder.held(flags.output):
+        results = study(flags)
+        print(table(results))
+        save_plot(results, flags.output / "ablation.png")
+
+
+def study(flags):
+    """All runs of the flags; what is written already is not run again."""
     path = flags.output / "ablation.json"
     names = ["study", "dataset", "epochs", "width_multiplier"]
     if flags.study == "caw":
@@ -99,13 +106,8 @@ def main():
         "runs": {},
     }
     if path.exists():
-        results = folder.read_json(path)
-        saved = results.get("settings")
-        if saved != settings:
-            raise SystemExit(
-                f"{path} holds runs of other settings: {saved}. "
-                f"Given: {settings}. Give another --output."
-            )
+        results = folder.read_json(path, results)
+        folder.refuse_other(path, results["settings"], settings)
     for seed in flags.seeds:
         for variant in flags.variants:
             runs = results["runs"].setdefault(variant, {})
@@ -114,8 +116,7 @@ def main():
                 folder.write_json(path, results)
                 accuracy = runs[str(seed)]["test_accuracy"]
                 print(f"{variant}, seed {seed}: {accuracy:.2%}", flush=True)
-    print(table(results))
-    save_plot(results, flags.output / "ablation.png")
+    return results
 
 
 def accuracies(results, take):
@@ -181,7 +182,7 @@ def save_plot(results, path):
     )
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    folder.save_figure(figure, path)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,12 @@ import keras
 import keras_ff
 from examples.common import data
 from examples.common import options
+from examples.common.folder import save_figure
 from examples.common.run import run
 from examples.recipes import PUBLISHED
 from examples.recipes import RECIPES
 from examples.recipes import recipes_of
+from keras_ff import files
 from keras_ff.datasets.catalog import STREAMED
 
 
@@ -200,8 +202,9 @@ def report(folder):
     runs = dict(
         sorted(runs.items(), key=lambda run: (run[0][0].split("-")[-1], run[0]))
     )
-    (folder / "report.md").write_text(table(runs))
-    print((folder / "report.md").read_text())
+    text = table(runs)
+    files.write_whole(folder / "report.md", text)
+    print(text)
     save_plot(runs, folder / "report.png")
     print(f"Wrote {folder / 'report.md'} and {folder / 'report.png'}")
 
@@ -276,7 +279,7 @@ def save_plot(runs, path):
     axes.spines[["top", "right"]].set_visible(False)
     handles = dict(zip(*axes.get_legend_handles_labels()[::-1]))
     axes.legend(handles.values(), handles.keys(), loc="best")
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

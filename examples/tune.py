@@ -6,14 +6,16 @@ The same command goes on after an interruption; more `--trials` may be asked
 for. Several machines (or processes) with a shared output folder search
 together: the same command, with the environment variables
 KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT of the chief, and
-KERASTUNER_TUNER_ID, `chief` once and a name of its own for every worker. A
-worker that died may be started again, or not.
+KERASTUNER_TUNER_ID, `chief` once and a name of its own for every worker. If
+the address is not of one machine alone (127.0.0.1), all need the same secret
+in KERAS_FF_CHIEF_SECRET. A worker that died may be started again, or not.
 
 Writes `trials.json`, `trials.png` and KerasTuner's own folder `search`, and
 prints a table of the trials, best first.
 """
 
 import argparse
+import contextlib
 import functools
 import os
 import signal
@@ -91,7 +93,10 @@ def parse_arguments():
         help="seconds after which the chief gives a worker up",
     )
     add("--output", type=options.folder, required=True, help="of the run")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if flags.validation_split == 0:
+        parser.error("--validation-split: trials need validation images")
+    return flags
 
 
 def make_tuner(flags):
@@ -132,8 +137,15 @@ def main():
     config["backend"] = keras.backend.backend()
     in_company = "KERASTUNER_ORACLE_IP" in os.environ
     worker = in_company and "chief" not in os.environ["KERASTUNER_TUNER_ID"]
-    flags.output.mkdir(parents=True, exist_ok=True)
-    folder.check_config(flags.output, config)
+    # The chief holds the folder for its workers.
+    held = contextlib.nullcontext() if worker else folder.held(flags.output)
+    with held:
+        flags.output.mkdir(parents=True, exist_ok=True)
+        folder.check_config(flags.output, config)
+        search(flags, config, worker)
+
+
+def search(flags, config, worker):
     keras.utils.set_random_seed(flags.seed)
 
     @functools.cache
@@ -230,7 +242,7 @@ def draw(rows, path):
         [{n: p[n] for n in varied if n in p} for p in points],
         [row["val_accuracy"] for row in rows],
     )
-    axes.figure.savefig(path, dpi=120)
+    folder.save_figure(axes.figure, path, dpi=120)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 Title: Tuning with KerasTuner
 Author: The keras_ff authors
 Date created: 2026/11/22
-Last modified: 2026/11/22
+Last modified: 2026/11/27
 Description: Search method, network and training, alone or with many workers.
 Accelerator: None
 """
@@ -74,8 +74,9 @@ for one epoch, the better ones for three, the best for nine.
 
 `ReliableSearch` in front of it is optional. With it, the search can be killed
 at any moment: the same program goes on where it was, and it refuses a folder
-that holds another search. The objective is `"val_accuracy"` with it; without
-it, say so.
+that holds another search, or in which one runs. The objective is
+`"val_accuracy"` with it; without it, say so. An objective that is not logged
+is refused before the first trial, with the names that are.
 """
 
 
@@ -227,18 +228,35 @@ The same program on several machines with a shared `directory`, or several
 times on one, is one search. One of them is the chief, which trains nothing:
 
 ```
-export KERASTUNER_ORACLE_IP=10.0.0.1 KERASTUNER_ORACLE_PORT=8000
-KERASTUNER_TUNER_ID=chief   python search.py   # on 10.0.0.1
+export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
+KERASTUNER_TUNER_ID=chief   python search.py
 KERASTUNER_TUNER_ID=worker0 python search.py
 KERASTUNER_TUNER_ID=worker1 python search.py
 ```
 
+With 127.0.0.1 the chief listens to this machine only. For workers on other
+machines give the address of the chief's. There everyone in the network can
+reach it, so with `ReliableSearch` it demands a secret, which the chief and
+all workers find in an environment variable. Whoever does not know it is
+turned away:
+
+```
+export KERASTUNER_ORACLE_IP=10.0.0.1 KERASTUNER_ORACLE_PORT=8000
+export KERAS_FF_CHIEF_SECRET="$(cat ~/.search_secret)"  # on every machine
+```
+
+The secret travels unencrypted, as all that chief and workers say. Where the
+network is not your own, let 127.0.0.1 be the address everywhere and connect
+the machines with `ssh -L 8000:127.0.0.1:8000 10.0.0.1`. (KerasTuner's own
+chief, without `ReliableSearch`, asks nobody for anything.)
+
 With `ReliableSearch`, a worker that is not heard of for `worker_timeout`
 seconds is given up, and its trial goes on, from its last epoch, with the next
 worker that asks. Restart it under its old name and it takes its trial up
-itself. A worker that gets no answer for `chief_timeout` seconds gives up and
-says which address it tried. A chief that died is restarted with the same
-command. `examples/tune.py` is such a program, ready to use.
+itself. If it was slow, not dead, it notices, leaves that trial to its heir and
+asks for another. A worker that gets no answer for `chief_timeout` seconds
+gives up and says which address it tried. A chief that died is restarted with
+the same command. `examples/tune.py` is such a program, ready to use.
 
 ## Good to know
 

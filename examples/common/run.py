@@ -5,11 +5,12 @@ It writes into its output folder:
 - `config.json`: the flags; the same command resumes an interrupted run, and
   other flags in the same folder are refused;
 - `history.csv`: one row an epoch;
-- `best.keras`, `model.keras`: the model of the best validation accuracy, and
-  of the last epoch;
+- `best.keras`, `model.keras`: the model of the best validation accuracy, if
+  there are validation data, and of the last epoch;
 - `metrics.json`: test accuracy of both, of every layer, and how it was
   obtained;
-- `curves.png`, `layers.png`: pictures (the latter with local layers only).
+- `curves.png`, `layers.png`: pictures (the latter with local layers only);
+- `run.lock`: as long as the run works; a second one is refused.
 """
 
 import json
@@ -46,8 +47,6 @@ def run(
         load: function `flags -> Splits` of batches.
         prepare: function `(model, train)`, called before a new training.
     """
-    output = flags.output
-    output.mkdir(parents=True, exist_ok=True)
     # Where the files lie does not make it another run.
     config = {
         k: v for k, v in vars(flags).items() if k not in ("output", "data_dir")
@@ -55,24 +54,43 @@ def run(
     config["backend"] = keras.backend.backend()
     # As it is read back: tuples become lists.
     config = json.loads(json.dumps(config))
-    folder.check_config(output, config)
-    if (output / "metrics.json").exists():
-        print_results(folder.read_json(output / "metrics.json"))
+    output = flags.output
+    results = _finished(output, config)
+    if results is not None:
         print(f"This run is finished. Remove {output} to train anew.")
-        return
+    if results is None or pictures.missing(output, results):
+        with folder.held(output):
+            results = _finished(output, config)
+            if results is None:
+                rates = cosine(learning_rate, final_learning_rate, flags.epochs)
+                results = _train(flags, config, build, rates, load, prepare)
+                folder.write_json(output / "metrics.json", results)
+            pictures.draw(title, output, results)
+    print_results(results)
 
+
+def _finished(output, config):
+    """The results of a run that was finished before, or `None`."""
+    folder.check_config(output, config)
+    path = output / "metrics.json"
+    if not path.exists():
+        return None
+    return folder.read_json(path, ["history", "test_accuracy_last_epoch"])
+
+
+def _train(flags, config, build, rates, load, prepare):
     keras.utils.set_random_seed(flags.seed)
     keras.config.set_dtype_policy(flags.dtype)
     train, validation, test = load(flags)
     model = build(keras_ff.datasets.info(flags.dataset))
     model.summary()
 
+    output = flags.output
     backup = keras_ff.callbacks.Backup(output / "backup")
-    next_epoch = backup.restore(model)
+    with folder.advice():
+        next_epoch = backup.restore(model)
     if prepare is not None and not next_epoch:
         prepare(model, train)
-    # Not before: flags that do not work shall not claim the folder.
-    folder.write_json(output / "config.json", config)
     model.fit(
         train,
         validation_data=validation,
@@ -82,22 +100,16 @@ def run(
         shuffle=False,
         verbose=2,
         callbacks=[
-            keras.callbacks.LearningRateScheduler(
-                cosine(learning_rate, final_learning_rate, flags.epochs)
-            ),
-            keras.callbacks.ModelCheckpoint(
-                output / "best.keras",
-                monitor="val_accuracy",
-                mode="max",
-                save_best_only=True,
-                initial_value_threshold=max(
-                    backup.history().get("val_accuracy", []), default=None
-                ),
-            ),
-            # Keras's own models would see the first epoch's order again.
+            # Not before: flags that do not work shall not claim the folder.
             keras.callbacks.LambdaCallback(
-                on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch)
+                on_train_begin=lambda logs: folder.write_json(
+                    output / "config.json", config
+                ),
+                # Keras's own models would see the first epoch's order again.
+                on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch),
             ),
+            keras.callbacks.LearningRateScheduler(rates),
+            Best(output / "best.keras", backup.history()),
             Seconds(),
             backup,
             keras.callbacks.LambdaCallback(
@@ -107,21 +119,14 @@ def run(
             ),
         ],
     )
-    model.save(output / "model.keras")
-
-    best = keras.saving.load_model(output / "best.keras")
-    last_result = model.evaluate(test, verbose=0, return_dict=True)
+    folder.save_model(model, output / "model.keras")
+    last = model.evaluate(test, verbose=0, return_dict=True)
     history = backup.history()
-    results = {
+    return {
         "config": config,
-        "test_accuracy_last_epoch": last_result["accuracy"],
-        "test_accuracy_validation_selected": best.evaluate(
-            test, verbose=0, return_dict=True
-        )["accuracy"],
-        "selected_epoch": history["val_accuracy"].index(
-            max(history["val_accuracy"])
-        ),
-        **local_results(model, last_result),
+        "test_accuracy_last_epoch": last["accuracy"],
+        **_selected(output, test, history),
+        **local_results(model, last),
         "parameters": model.count_params(),
         "seconds": sum(history["seconds"]),
         "median_seconds_of_an_epoch": statistics.median(history["seconds"]),
@@ -129,9 +134,22 @@ def run(
         "versions": machine.versions(config["backend"]),
         "history": history,
     }
-    folder.write_json(output / "metrics.json", results)
-    print_results(results)
-    pictures.draw(title, output, results)
+
+
+def _selected(output, test, history):
+    """What validation chose; nothing without validation data."""
+    accuracy = history.get("val_accuracy")
+    if accuracy is None:
+        return {
+            "test_accuracy_validation_selected": None,
+            "selected_epoch": None,
+        }
+    best = folder.load_model(output / "best.keras", output)
+    result = best.evaluate(test, verbose=0, return_dict=True)
+    return {
+        "test_accuracy_validation_selected": result["accuracy"],
+        "selected_epoch": accuracy.index(max(accuracy)),
+    }
 
 
 def print_results(results):
@@ -171,3 +189,23 @@ class Seconds(keras.callbacks.Callback):
         logs["seconds"] = time.perf_counter() - self._start
         left = logs["seconds"] * (self.params["epochs"] - epoch - 1) / 60
         print(f"about {left:.1f} minutes left", flush=True)
+
+
+class Best(keras.callbacks.Callback):
+    """Keeps the model of the best validation accuracy, in a whole file.
+
+    Args:
+        path: path of the file.
+        history: dictionary of the metrics of the epochs before.
+    """
+
+    def __init__(self, path, history):
+        super().__init__()
+        self._path = path
+        self._best = max(history.get("val_accuracy", []), default=-math.inf)
+
+    def on_epoch_end(self, epoch, logs=None):
+        accuracy = logs.get("val_accuracy", -math.inf)
+        if accuracy > self._best:
+            self._best = accuracy
+            folder.save_model(self.model, self._path)

@@ -1,13 +1,11 @@
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
 
-import numpy as np
-
 from keras_ff import files
+from keras_ff.callbacks.weights_file import save_weights
 
 NEWEST = "backup.json"
 BEFORE = "backup.previous.json"
@@ -66,10 +64,7 @@ class BackupFolder:
         """
         name = f"{record['epoch']}-{secrets.token_hex(8)}.weights.h5"
         path = os.path.join(self.path, name)
-        with files.removed_if_unwritten(path, path):
-            files.reserve(path, _size(model))
-            model.save_weights(path)
-            files.settle(path)
+        save_weights(model, path)
         try:
             record = {**record, "weights": name, "checksum": _digest(path)}
             if before is not None:
@@ -140,16 +135,6 @@ class BackupFolder:
         for name in os.listdir(self.path):
             if OWN.fullmatch(name) and name not in kept:
                 os.remove(os.path.join(self.path, name))
-
-
-def _size(model):
-    """At least as many bytes as the file of the weights will have."""
-    variables = [*model.variables, *model.optimizer.variables]
-    return 2**16 + sum(
-        # With the groups of HDF5.
-        math.prod(variable.shape) * np.dtype(variable.dtype).itemsize + 2**12
-        for variable in variables
-    )
 
 
 def _text(record):

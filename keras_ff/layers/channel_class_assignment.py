@@ -36,7 +36,8 @@ class ChannelClassAssignment(GoodnessHead):
         temperature_decay: float in `(0, 1]`, what the temperature is
             multiplied by after every epoch. Defaults to `0.995`.
         temperature_range: the bounds of the learned temperature. Defaults to
-            `(0.1, 100.0)`.
+            `(0.1, 100.0)`. Beyond them it is clipped and, as published, has
+            no gradient.
         assignment_initializer: initializer of the assignment. Defaults to
             0.5 everywhere, as published: the first step then trains the
             assignment only; `keras.initializers.RandomNormal(0.5, 0.01)`
@@ -161,9 +162,13 @@ class ChannelClassAssignment(GoodnessHead):
     def current_temperature(self):
         """The softmax temperature in force, a positive scalar."""
         low, high = self.temperature_range
-        # Clipped before exp: the same values, and no overflow in between.
-        log_temperature = ops.clip(
-            self.log_temperature, math.log(low), math.log(high)
+        # Clipped before exp: the same values, and no overflow in between. At
+        # a bound itself backends differ in the gradient of a clip; here it
+        # passes, so that a temperature can start there.
+        learned = ops.convert_to_tensor(self.log_temperature)
+        clipped = ops.clip(learned, math.log(low), math.log(high))
+        log_temperature = ops.where(
+            ops.equal(learned, clipped), learned, ops.stop_gradient(clipped)
         )
         return ops.exp(log_temperature) * self.temperature_decay**self.epoch
 

@@ -134,7 +134,11 @@ class HypersphericalPrototypes(PooledHead):
         """
         if self.embedding is not None:
             activation = self.embedding(activation)
-        return self._normalize(self.pool(activation))
+        u = self.pool(activation)
+        # A dead activation has no direction to learn. The slope there, 1 /
+        # epsilon, would overflow in float16.
+        dead = ops.all(ops.equal(u, 0), axis=-1, keepdims=True)
+        return self._normalize(ops.where(dead, ops.stop_gradient(u), u))
 
     def unit_prototypes(self):
         """The prototypes on the unit sphere.
@@ -170,8 +174,9 @@ class HypersphericalPrototypes(PooledHead):
         """Moves the prototypes to the mean directions of their classes.
 
         With several prototypes a class, its embeddings are clustered by
-        cosine (spherical k-means). A class without samples keeps its
-        prototypes, as does one whose embeddings are all zero.
+        cosine (spherical k-means, started by k-means++). A class without
+        samples keeps its prototypes, as does one whose embeddings are all
+        zero.
 
         Args:
             activation: what the head is called with.
@@ -227,9 +232,11 @@ class HypersphericalPrototypes(PooledHead):
 def _mean_directions(samples, prototypes, rounds):
     """Unit-norm centres of unit-norm samples, one a row of `prototypes`."""
     number = len(prototypes)
-    # The first samples in turn: as even a start as any.
-    groups = np.arange(len(samples)) % number
-    centres = prototypes / np.linalg.norm(prototypes, axis=-1, keepdims=True)
+    norms = np.linalg.norm(prototypes, axis=-1, keepdims=True)
+    centres = prototypes / np.where(norms > 0, norms, 1)
+    groups = np.zeros(len(samples), int)
+    if number > 1:
+        groups = np.argmax(samples @ _starts(samples, number).T, axis=-1)
     for _ in range(rounds if number > 1 else 1):
         for j in range(number):
             total = samples[groups == j].sum(axis=0)
@@ -238,3 +245,21 @@ def _mean_directions(samples, prototypes, rounds):
                 centres[j] = total / norm
         groups = np.argmax(samples @ centres.T, axis=-1)
     return centres
+
+
+def _starts(samples, number):
+    """Samples apart from each other, drawn as by greedy k-means++."""
+    rng = np.random.default_rng(0)
+    samples = samples.astype("float64")
+    chosen = [rng.integers(len(samples))]
+    while len(chosen) < number:
+        # On the sphere the squared distance is 2 - 2 cos.
+        distance = np.min(1 - samples @ samples[chosen].T, axis=-1)
+        distance = np.where(distance > 1e-6, distance, 0)
+        if not distance.any():
+            break
+        drawn = rng.choice(len(samples), size=8, p=distance / distance.sum())
+        to_drawn = 1 - samples @ samples[drawn].T
+        left = np.minimum(distance[:, None], to_drawn).sum(axis=0)
+        chosen.append(drawn[np.argmin(left)])
+    return samples[chosen]

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_ff.checks import is_integer
 from keras_ff.layers.goodness_head import GoodnessHead
 
 
@@ -21,7 +22,8 @@ class PooledHead(GoodnessHead):
     def __init__(self, num_classes, pooling, data_format=None, **kwargs):
         super().__init__(num_classes, data_format, **kwargs)
         self._grid = None
-        if isinstance(pooling, int) and pooling > 0:
+        if is_integer(pooling) and pooling > 0:
+            pooling = int(pooling)
             self._grid = keras.layers.AdaptiveAveragePooling2D(
                 pooling,
                 data_format=self.data_format,
@@ -41,9 +43,10 @@ class PooledHead(GoodnessHead):
         axes = self.spatial_axes(x.shape)
         if not axes:
             return x
-        if self.pooling == "average":
-            return ops.mean(x, axis=axes)
         size = self.pooled_shape(x.shape)[1]
+        # Keras's grid of one cell fails on TensorFlow.
+        if self.pooling in ("average", 1):
+            return ops.mean(x, axis=axes)
         if self._grid is not None:
             x = self._grid(x)
         return ops.reshape(x, (-1, size))

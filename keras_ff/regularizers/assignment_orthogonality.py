@@ -39,7 +39,10 @@ class AssignmentOrthogonality(AssignmentRegularizer):
 
     def penalty(self, assignment):
         channels, num_classes = assignment.shape
-        norm = ops.sqrt(ops.sum(ops.square(assignment), axis=0))
+        # The square is bounded below: the root of a class without any share
+        # has no gradient.
+        square = ops.sum(ops.square(assignment), axis=0)
+        norm = ops.sqrt(ops.maximum(square, 1e-20))
         columns = assignment / (norm + 1e-10)
         gram = ops.matmul(ops.transpose(columns), columns)
         overlap = ops.mean(

@@ -49,7 +49,7 @@ class AssignmentRegularizer(keras.regularizers.Regularizer):
     def __call__(self, assignment, epoch=None):
         strength = self.factor
         if self.warmup_epochs and epoch is not None:
-            ramp = ops.cast(epoch, "float32") / self.warmup_epochs
+            ramp = ops.cast(epoch, assignment.dtype) / self.warmup_epochs
             strength = strength * ops.minimum(1.0, ramp)
         return strength * self.penalty(assignment)
 

@@ -23,4 +23,4 @@ if keras.backend.backend() == "tensorflow":
 from keras_ff.tuners.forward_only_hyper_model import (
     ForwardOnlyHyperModel as ForwardOnlyHyperModel,
 )
-from keras_ff.tuners.reliable_search import ReliableSearch as ReliableSearch
+from keras_ff.tuners.reliable import ReliableSearch as ReliableSearch

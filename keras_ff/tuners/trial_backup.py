@@ -4,11 +4,9 @@ import secrets
 import urllib.parse
 import warnings
 
-from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
-from keras_tuner.src.engine.tuner_utils import TunerCallback
-
 from keras_ff.callbacks import Backup
 from keras_ff.callbacks.backup_folder import BackupFolder
+from keras_ff.tuners.reliable import trial_of_callbacks
 
 
 class TrialBackup(Backup):
@@ -45,15 +43,15 @@ class TrialBackup(Backup):
 
         Returns `None` where no tuner is at work.
         """
-        tuning = _first(callbacks, TunerCallback)
-        if tuning is None:
+        found = trial_of_callbacks(callbacks)
+        if found is None:
             return None
-        trial = tuning.trial
+        tuner, trial, checkpoint = found
         return cls(
-            tuning.tuner.get_trial_dir(trial.trial_id),
-            tuning.tuner.tuner_id,
+            tuner.get_trial_dir(trial.trial_id),
+            tuner.tuner_id,
             trial.hyperparameters.values,
-            _first(callbacks, SaveBestEpoch),
+            checkpoint,
         )
 
     def restore(self, model):
@@ -96,7 +94,3 @@ class TrialBackup(Backup):
             with contextlib.suppress(ValueError, OSError):
                 Backup(folder).remove()
         self._earlier = []
-
-
-def _first(callbacks, kind):
-    return next((c for c in callbacks if isinstance(c, kind)), None)

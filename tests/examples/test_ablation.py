@@ -57,7 +57,7 @@ def test_study_resumes_and_reports(tmp_path, run_example, capsys):
     run_example(*arguments)
     # One seed has no spread.
     assert " 12.50  " in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="of other settings"):
+    with pytest.raises(SystemExit, match="epochs: saved 1, given 2"):
         run_example(*arguments, "--epochs", "2")
 
 

@@ -58,8 +58,15 @@ def test_interrupted_run_goes_on_with_the_same_command(
     # A finished run is not trained again, another one is refused.
     run_example(*arguments)
     assert "is finished" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r"'epochs': \(3, 4\)"):
+    with pytest.raises(SystemExit, match="epochs: saved 3, given 4"):
         run_example("caw_conv", *FLAGS, "4", "--output", tmp_path)
+
+    (tmp_path / "metrics.json").rename(tmp_path / "kept.json")
+    whole = (tmp_path / "best.keras").read_bytes()
+    (tmp_path / "best.keras").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SystemExit, match="best.keras is damaged"):
+        run_example(*arguments)
+    (tmp_path / "kept.json").rename(tmp_path / "metrics.json")
 
     (tmp_path / "config.json").unlink()
     with pytest.raises(SystemExit, match="not its flags"):

@@ -151,7 +151,7 @@ class TestShortRuns:
         config = json.loads(path.read_text())
         config["settings"]["weight_decay"] = 0.25
         path.write_text(json.dumps(config))
-        with pytest.raises(SystemExit, match=r"other flags.*0\.25"):
+        with pytest.raises(SystemExit, match=r"other settings(.|\n)*0\.25"):
             run_example(*short("backprop"), "--output", runs / "backprop")
 
 

@@ -1,9 +1,11 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from reference import numpy_reference as ref
 from reference.arrays import normal
 from reference.arrays import numpy
+from reference.backend import gradients
 
 from keras_ff import layers
 from keras_ff import regularizers
@@ -133,3 +135,44 @@ def test_one_regularizer_is_a_list_of_one():
         ).assignment_regularizers
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("temperature", "slope"),
+    [
+        (0.5, 1.0),
+        (0.501, 1.0),
+        (3.0, 1.0),
+        (8.0, 1.0),
+        # As published: clipped, so without a gradient.
+        (0.499, 0.0),
+        (8.01, 0.0),
+    ],
+)
+def test_gradient_of_the_temperature_in_its_range(temperature, slope):
+    """At a bound it passes, on every backend: training may start there."""
+    head = head_with(
+        np.log(temperature), temperature=2.0, temperature_range=(0.5, 8.0)
+    )
+    x = normal((4, 4, 5, 6), 7)
+    weights = normal((4, 3), 8)
+
+    def score(log_temperature):
+        pooled = ref.pool(x.astype("float64"))
+        shares = ref.shares(ASSIGNMENT, float(log_temperature))
+        return (pooled @ shares * weights).sum()
+
+    (found,) = gradients(
+        lambda: ops.sum(ops.multiply(head(x), weights)), [head.log_temperature]
+    )
+    expected = slope * ref.numeric_gradient(score, np.log(temperature))
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
+
+
+def test_a_fixed_assignment():
+    head = layers.ChannelClassAssignment(3, learnable_assignment=False)
+    head.build((None, 6))
+    assert [v.name for v in head.trainable_variables] == ["log_temperature"]
+    head.trainable = False
+    head.trainable = True
+    assert not head.assignment.trainable

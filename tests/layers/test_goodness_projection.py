@@ -29,6 +29,22 @@ def test_flatten_with_bias():
     np.testing.assert_allclose(numpy(head(X)), expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("size", [(8, 8), (3, 5), (1, 1)])
+def test_a_grid_of_one_cell_is_the_average(size):
+    x = normal((4, *size, 2), 1)
+    head = layers.GoodnessProjection(3, pooling=1)
+    goodness = numpy(head(x))
+    expected = x.astype("float64").mean((1, 2)) @ numpy(head.projection.kernel)
+    np.testing.assert_allclose(goodness, expected, atol=2e-6)
+    assert head.get_config()["pooling"] == 1
+
+
+@pytest.mark.parametrize("pooling", [True, False, 1.0])
+def test_pooling_that_is_no_number_of_cells(pooling):
+    with pytest.raises(ValueError, match=f"pooling={pooling}"):
+        layers.GoodnessProjection(3, pooling=pooling)
+
+
 def test_average_channels_first():
     head = layers.GoodnessProjection(3, data_format="channels_first")
     x = X.transpose(0, 3, 1, 2)

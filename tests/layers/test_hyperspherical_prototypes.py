@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from reference import numpy_reference as ref
 from reference.arrays import normal
 from reference.arrays import numpy
 from reference.backend import gradients
@@ -37,15 +38,23 @@ def test_the_length_of_a_prototype_does_not_matter():
     np.testing.assert_allclose(numpy(head(x)), before, atol=1e-6)
 
 
-def test_zero_activation_has_score_zero_and_finite_gradients():
+def test_zero_activation_has_score_and_gradient_zero():
+    """Its slope, 1 / epsilon, would overflow in float16."""
     head = built()
-    x = keras.Variable(np.zeros((2, 6), "float32"))
-    np.testing.assert_array_equal(numpy(head(x.value)), 0.0)
-    found = gradients(
+    start = normal((3, 6), 1)
+    start[0] = 0.0
+    x = keras.Variable(start)
+    np.testing.assert_array_equal(numpy(head(x.value))[0], 0.0)
+    at_x, at_prototypes = gradients(
         lambda: keras.ops.sum(head(x.value)), [x, head.prototypes]
     )
-    for gradient in found:
-        assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(at_x[0], 0.0)
+    expected = ref.numeric_gradient(
+        lambda a: ref.prototype_scores(a, numpy(head.prototypes), 10.0).sum(),
+        start[1:],
+    )
+    np.testing.assert_allclose(at_x[1:], expected, atol=1e-5)
+    assert np.isfinite(at_prototypes).all()
 
 
 def test_several_prototypes_score_between_their_best_and_its_bound():
@@ -102,6 +111,39 @@ class TestAdapt:
         head.adapt(x, np.full(6, 1))
         found = numpy(head.prototypes)[1] @ corners.T
         np.testing.assert_allclose(np.sort(found.ravel())[2:], 1.0, atol=1e-2)
+
+    @pytest.mark.parametrize("order", ["mixed", "sorted", "in_turn"])
+    def test_clusters_of_unlike_size(self, order):
+        """However the samples come, every cluster has its prototype."""
+        corners = np.eye(6)[:4]
+        sizes = (40, 12, 5, 3)
+        cluster = np.repeat(np.arange(4), sizes)
+        if order != "sorted":
+            rng = np.random.default_rng(0)
+            cluster = rng.permutation(cluster)
+        if order == "in_turn":
+            # Every fourth sample is of each cluster alike.
+            cluster = np.tile(np.repeat(np.arange(4), 4), 4)
+        x = corners[cluster] + normal((len(cluster), 6), 3, scale=0.02)
+        head = built(prototypes_per_class=4)
+        head.adapt(x, np.full(len(x), 1))
+        unit = x / np.linalg.norm(x, axis=-1, keepdims=True)
+        means = np.stack([unit[cluster == j].mean(0) for j in range(4)])
+        means /= np.linalg.norm(means, axis=-1, keepdims=True)
+        found = numpy(head.prototypes)[1] @ means.T
+        # One of them is at each mean.
+        np.testing.assert_allclose(found.max(axis=0), 1.0, atol=1e-5)
+        assert sorted(found.argmax(axis=0)) == [0, 1, 2, 3]
+
+    def test_more_prototypes_than_samples(self):
+        head = built(prototypes_per_class=3, prototype_initializer="zeros")
+        x = np.eye(6)[[0, 0, 1]]
+        head.adapt(x, np.full(3, 1))
+        found = numpy(head.prototypes)[1]
+        assert np.all(np.isfinite(found))
+        np.testing.assert_allclose(
+            np.sort((found @ np.eye(6)[:2].T).ravel()), [0, 0, 0, 0, 1, 1]
+        )
 
     def test_wrong_number_of_labels(self):
         with pytest.raises(ValueError, match="5 samples, 4 labels"):

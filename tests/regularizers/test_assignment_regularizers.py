@@ -4,6 +4,7 @@ import pytest
 from reference import numpy_reference as ref
 from reference.arrays import normal
 from reference.arrays import numpy
+from reference.backend import gradients
 
 from keras_ff import regularizers
 
@@ -53,6 +54,25 @@ def test_a_class_without_channels_is_finite(make):
     for scale in ("published", "normalized"):
         found = value(make(1.0, 0, scale), m)
         assert found == pytest.approx(REFERENCES[make](m, scale), abs=1e-6)
+
+
+@each
+@pytest.mark.parametrize("scale", ("published", "normalized"))
+def test_gradient_where_a_class_has_no_channel(make, scale):
+    """A softmax that underflows leaves columns of zeros."""
+    m = M.copy()
+    m[:, 0] += m[:, 2]
+    m[:, 2] = 0.0
+    x = keras.Variable(m)
+    (found,) = gradients(lambda: make(2.0, 0, scale)(x.value), [x])
+    expected = ref.numeric_gradient(
+        lambda a: (
+            2.0 * REFERENCES[make](np.concatenate([a, m[:, 2:]], axis=1), scale)
+        ),
+        m[:, :2],
+    )
+    np.testing.assert_allclose(found[:, :2], expected, rtol=1e-3, atol=1e-6)
+    assert np.all(np.isfinite(found))
 
 
 @each

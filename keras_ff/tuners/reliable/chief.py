@@ -1,3 +1,4 @@
+import hmac
 import json
 import os
 import time
@@ -5,37 +6,43 @@ import warnings
 from concurrent import futures
 
 import grpc
-from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_chief import OracleServicer
-from keras_tuner.src.engine.hyperparameters import HyperParameters
-from keras_tuner.src.engine.trial import Trial
-from keras_tuner.src.engine.trial import TrialStatus
+from keras_tuner import HyperParameters
+from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import TrialStatus
+
+from keras_ff.tuners.reliable import keras_tuner_private
+from keras_ff.tuners.reliable.address import address
+from keras_ff.tuners.reliable.keras_tuner_private import message
 
 HEAR = "/keras_ff.Chief/Hear"
+# What a call says of who calls.
+WORKER = "keras-ff-worker-bin"
+SECRET = "keras-ff-secret-bin"
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
-def address():
-    """Where the chief listens."""
-    ip, port = (os.environ[f"KERASTUNER_ORACLE_{x}"] for x in ("IP", "PORT"))
-    return f"{ip}:{port}"
-
-
-class Chief(OracleServicer):
+class Chief(keras_tuner_private.Servicer):
     """Serves an oracle to workers that may die.
 
-    All calls are handled by one thread, one after the other.
+    All calls are handled by one thread, one after the other. A trial belongs
+    to one worker at a time, and only this one may report on it.
 
     Args:
         oracle: a KerasTuner oracle.
         settings: dict, what the search is; workers compare it with theirs.
         worker_timeout: float, seconds after which a silent worker is lost.
+        secret: bytes that every call must bring, or `None`.
+        max_workers: int, how many it knows at a time.
     """
 
-    def __init__(self, oracle, settings, worker_timeout):
+    def __init__(
+        self, oracle, settings, worker_timeout, secret=None, max_workers=1000
+    ):
         super().__init__(oracle)
-        self._settings = json.dumps(settings).encode()
+        self._settings = settings
         self._timeout = worker_timeout
+        self._secret = secret
+        self._max_workers = max_workers
         # Workers of this chief's earlier run get the time to report.
         self._heard = dict.fromkeys(oracle.ongoing_trials, time.monotonic())
         self._told = set()
@@ -45,10 +52,11 @@ class Chief(OracleServicer):
         """Blocks until the search has ended and the workers know it."""
         server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=1),
+            interceptors=[_Door(self._secret)] if self._secret else [],
             # Two chiefs on one port would share the workers.
             options=[("grpc.so_reuseport", 0)],
         )
-        protos.get_service_grpc().add_OracleServicer_to_server(self, server)
+        keras_tuner_private.add_to_server(self, server)
         service, method = HEAR.strip("/").split("/")
         hear = grpc.unary_unary_rpc_method_handler(self.hear)
         server.add_generic_rpc_handlers(
@@ -85,14 +93,47 @@ class Chief(OracleServicer):
                 )
 
     def hear(self, request, context):
-        worker = request.decode()
+        """Notes a sign of life; says what is searched and who has what."""
+        worker = self._admit(context)
+        trial = self.oracle.ongoing_trials.get(worker)
+        return json.dumps(
+            {
+                "settings": self._settings,
+                "trial": None if trial is None else trial.trial_id,
+            }
+        ).encode()
+
+    def _admit(self, context):
+        """The name of the worker that calls."""
+        worker = dict(context.invocation_metadata()).get(WORKER, b"").decode()
+        if not 0 < len(worker) <= 200:
+            context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "This chief is one of keras_ff's `ReliableSearch`, so its "
+                "workers must be, with names of 1 to 200 characters.",
+            )
+        if worker not in self._heard:
+            if len(self._heard) >= self._max_workers:
+                self._forget_lost_workers()
+            if len(self._heard) >= self._max_workers:
+                context.abort(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    f"It has {self._max_workers} workers already, as many as "
+                    "it takes.",
+                )
         self._heard[worker] = time.monotonic()
         self._told.discard(worker)
-        return self._settings
+        return worker
+
+    def _forget_lost_workers(self):
+        for worker in list(self._heard):
+            busy = worker in self.oracle.ongoing_trials
+            if not busy and not self.is_alive(worker):
+                del self._heard[worker]
+                self.oracle.tuner_ids.discard(worker)
 
     def CreateTrial(self, request, context):
-        oracle, worker = self.oracle, request.tuner_id
-        self.hear(worker.encode(), context)
+        oracle, worker = self.oracle, self._admit(context)
         oracle.tuner_ids.add(worker)
         if self._error is not None:
             oracle.tuner_ids.discard(worker)
@@ -108,7 +149,7 @@ class Chief(OracleServicer):
                     oracle.tuner_ids.add(worker)
                 else:
                     self.stop_triggered = True
-        return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
+        return message("CreateTrialResponse", trial=trial.to_proto())
 
     def _hand_over(self, worker):
         """Gives a worker without a trial that of a lost worker."""
@@ -122,18 +163,20 @@ class Chief(OracleServicer):
                 oracle.save()
                 return
 
+    def _has(self, context, trial_id):
+        """Whether the worker that calls has this trial, and has it still."""
+        trial = self.oracle.ongoing_trials.get(self._admit(context))
+        return trial is not None and trial.trial_id == trial_id
+
     def UpdateTrial(self, request, context):
+        if self._has(context, request.trial_id):
+            return super().UpdateTrial(request, context)
         trial = self.oracle.get_trial(request.trial_id)
-        if trial.status in FINISHED:
-            return protos.get_service().UpdateTrialResponse(
-                trial=trial.to_proto()
-            )
-        return super().UpdateTrial(request, context)
+        return message("UpdateTrialResponse", trial=trial.to_proto())
 
     def EndTrial(self, request, context):
         trial = Trial.from_proto(request.trial)
-        # A worker that was slow, not dead, ends a trial for the second time.
-        if self.oracle.get_trial(trial.trial_id).status not in FINISHED:
+        if self._has(context, trial.trial_id):
             trial.message = self._error_message(trial)
             try:
                 self.oracle.end_trial(trial)
@@ -142,14 +185,34 @@ class Chief(OracleServicer):
             except RuntimeError as error:
                 # Too many failures; the workers hear of it when they ask.
                 self._error = error
-        return protos.get_service().EndTrialResponse()
+        return message("EndTrialResponse")
 
     def _error_message(self, trial):
         if trial.status not in (TrialStatus.INVALID, TrialStatus.FAILED):
             return None
-        folder = self.oracle._get_trial_dir(trial.trial_id)
+        folder = keras_tuner_private.trial_folder(self.oracle, trial.trial_id)
         path = os.path.join(folder, "error.txt")
         if not os.path.exists(path):
             return None
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
+
+
+class _Door(grpc.ServerInterceptor):
+    """Turns calls away that do not bring the secret."""
+
+    def __init__(self, secret):
+        self._secret = secret
+        self._refuse = grpc.unary_unary_rpc_method_handler(self._turn_away)
+
+    def intercept_service(self, continuation, handler_call_details):
+        brought = dict(handler_call_details.invocation_metadata).get(SECRET)
+        if hmac.compare_digest(brought or b"", self._secret):
+            return continuation(handler_call_details)
+        return self._refuse
+
+    @staticmethod
+    def _turn_away(request, context):
+        context.abort(
+            grpc.StatusCode.UNAUTHENTICATED, "The secret is missing or wrong."
+        )

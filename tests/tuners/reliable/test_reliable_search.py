@@ -1,5 +1,6 @@
 """No trial is lost or run twice, whatever dies; no Keras model is needed."""
 
+import errno
 import json
 import os
 import socket
@@ -10,41 +11,18 @@ import pytest
 
 keras_tuner = pytest.importorskip("keras_tuner")
 
-from keras_tuner.src import protos  # noqa: E402
+from reliable_searches import Call  # noqa: E402
+from reliable_searches import Search  # noqa: E402
+from reliable_searches import ask  # noqa: E402
+from reliable_searches import build  # noqa: E402
+from reliable_searches import end  # noqa: E402
+from reliable_searches import make  # noqa: E402
+from reliable_searches import statuses  # noqa: E402
 
+from keras_ff import files  # noqa: E402
+from keras_ff import folder_lock  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
-from keras_ff.tuners import chief as chief_module  # noqa: E402
-from keras_ff.tuners import keras_tuner_fixes  # noqa: E402
-from keras_ff.tuners.chief import Chief  # noqa: E402
-
-
-def build(hp):
-    hp.Choice("kind", ["a", "b"])
-    hp.Float("rate", 0.0, 1.0)
-    hp.Int("depth", 1, 9, parent_name="kind", parent_values=["b"])
-
-
-class Search(ReliableSearch, keras_tuner.RandomSearch):
-    """Trials that only write down that they ran."""
-
-    runs = None
-
-    def run_trial(self, trial, *args, **kwargs):
-        if self.runs is not None:
-            self.runs.append(trial.trial_id)
-        return {"val_accuracy": trial.hyperparameters.get("rate")}
-
-
-def make(folder, hypermodel=build, kind=Search, **options):
-    if kind is Search:
-        options.setdefault("max_trials", 3)
-    return kind(
-        hypermodel, directory=folder, project_name="p", seed=1, **options
-    )
-
-
-def statuses(tuner):
-    return [trial.status for trial in tuner.oracle.trials.values()]
+from keras_ff.tuners.reliable.chief import Chief  # noqa: E402
 
 
 class Killed(BaseException):
@@ -64,7 +42,7 @@ def test_killed_at_any_file_it_writes(in_file, tmp_path, monkeypatch):
         if calls == fatal:
             raise Killed
 
-    monkeypatch.setattr(keras_tuner_fixes.os, "replace", replace)
+    monkeypatch.setattr(files.os, "replace", replace)
     expected = None
     for fatal in [0, *range(1, 100)]:
         folder = tmp_path / str(fatal)
@@ -100,19 +78,6 @@ def test_killed_at_any_file_it_writes(in_file, tmp_path, monkeypatch):
         expected = expected or values
         assert len(expected) == 3
     assert fatal > 10
-
-
-def test_unwritten_file_is_the_one_before(tmp_path, monkeypatch):
-    path = tmp_path / "oracle.json"
-    keras_tuner_fixes.save_json(path, {"trials": 1})
-
-    class Unwritable:
-        def __str__(self):
-            raise Killed
-
-    with pytest.raises((Killed, TypeError)):
-        keras_tuner_fixes.save_json(path, {"trials": Unwritable()})
-    assert json.loads(path.read_text()) == {"trials": 1}
 
 
 def test_search_goes_on_with_more_trials(tmp_path):
@@ -161,7 +126,7 @@ class Hyperband(ReliableSearch, keras_tuner.Hyperband):
         ),
         (
             dict(kind=Hyperband, max_epochs=4),
-            "oracle: saved RandomSearchOracle, given HyperbandOracle\n"
+            "oracle: saved 'RandomSearchOracle', given 'HyperbandOracle'\n"
             "(.|\n)*max_epochs: saved None, given 4",
         ),
     ],
@@ -170,7 +135,7 @@ def test_folder_of_another_search_is_refused(options, message, tmp_path):
     make(tmp_path).search(verbose=0)
     files = {p: p.read_text() for p in tmp_path.rglob("*.json")}
     with pytest.raises(
-        ValueError, match="p holds a search with other"
+        ValueError, match="p, a search's, holds something with other"
     ) as error:
         make(tmp_path, **options)
     assert error.match(message)
@@ -195,39 +160,9 @@ def test_folder_of_a_search_without_settings_is_refused(tmp_path):
     make(tmp_path, overwrite=True).search(verbose=0)
 
 
-class Clock:
-    """Stands in for the module `time` of the chief."""
-
-    now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-
-def ask(chief, worker):
-    request = protos.get_service().CreateTrialRequest(tuner_id=worker)
-    proto = chief.CreateTrial(request, None).trial
-    return keras_tuner.engine.trial.Trial.from_proto(proto)
-
-
-def end(chief, trial, status="COMPLETED"):
-    service = protos.get_service()
-    if status == "COMPLETED":
-        chief.UpdateTrial(
-            service.UpdateTrialRequest(
-                trial_id=trial.trial_id, metrics={"val_accuracy": 0.5}, step=0
-            ),
-            None,
-        )
-    trial.status = status
-    chief.EndTrial(service.EndTrialRequest(trial=trial.to_proto()), None)
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(chief_module, "time", clock)
-    return clock
+def owns(chief, worker, trial_id):
+    answer = json.loads(chief.hear(b"", Call(worker)))
+    return answer["trial"] == trial_id
 
 
 def test_lost_workers_trial_goes_to_the_next(tmp_path, clock):
@@ -235,11 +170,11 @@ def test_lost_workers_trial_goes_to_the_next(tmp_path, clock):
     tuner.oracle.verbose = 0
     chief = Chief(tuner.oracle, {}, worker_timeout=10)
     lost, other = ask(chief, "worker0"), ask(chief, "worker1")
-    end(chief, other)
+    end(chief, "worker1", other)
     # None is left, but the first worker may yet be lost.
     assert ask(chief, "worker1").status == "IDLE"
     clock.now = 9.0
-    chief.hear(b"worker0", None)
+    chief.hear(b"", Call("worker0"))
     clock.now = 18.0
     assert ask(chief, "worker1").status == "IDLE"
     chief.warn_of_lost_workers()
@@ -256,9 +191,15 @@ def test_lost_workers_trial_goes_to_the_next(tmp_path, clock):
     assert again.hyperparameters.values == lost.hyperparameters.values
     state = json.loads((tmp_path / "p" / "oracle.json").read_text())
     assert state["ongoing_trials"] == {"worker1": "0"}
-    end(chief, again)
-    # It was slow, not dead: its late result changes nothing.
-    end(chief, lost, "INVALID")
+    # It was slow, not dead: what it reports changes nothing.
+    assert not owns(chief, "worker0", "0")
+    assert owns(chief, "worker1", "0")
+    end(chief, "worker0", lost, "INVALID")
+    end(chief, "worker0", lost, "COMPLETED")
+    assert tuner.oracle.get_trial("0").status == "RUNNING"
+    assert not tuner.oracle.get_trial("0").metrics.exists("val_accuracy")
+    end(chief, "worker1", again)
+    end(chief, "worker0", lost, "INVALID")
     assert statuses(tuner) == ["COMPLETED"] * 2
     assert not chief.is_over()
     assert ask(chief, "worker1").status == "STOPPED"
@@ -280,27 +221,11 @@ def test_idle_worker_that_dies_keeps_nobody_waiting(tmp_path, clock):
     chief = Chief(tuner.oracle, {}, worker_timeout=10)
     trial = ask(chief, "worker0")
     assert ask(chief, "worker1").status == "IDLE"
-    end(chief, trial)
+    end(chief, "worker0", trial)
     assert ask(chief, "worker0").status == "STOPPED"
     assert not chief.is_over()
     clock.now = 11.0
     assert chief.is_over()
-
-
-@pytest.fixture
-def role(monkeypatch):
-    """Sets the role of tuners made from now on, on a port that is free."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(port))
-
-    def set_role(name):
-        monkeypatch.setenv("KERASTUNER_TUNER_ID", name)
-        return f"127.0.0.1:{port}"
-
-    return set_role
 
 
 def test_restarted_chief_leaves_trials_to_their_workers(tmp_path, clock, role):
@@ -312,14 +237,14 @@ def test_restarted_chief_leaves_trials_to_their_workers(tmp_path, clock, role):
 
     role("chief")
     _, chief = start()
-    end(chief, ask(chief, "worker0"))
+    end(chief, "worker0", ask(chief, "worker0"))
     running = ask(chief, "worker1")
     tuner, chief = start()
     assert statuses(tuner) == ["COMPLETED", "RUNNING"]
     other = ask(chief, "worker0")
     assert other.trial_id == "2"
-    end(chief, running)
-    end(chief, other)
+    end(chief, "worker1", running)
+    end(chief, "worker0", other)
     assert statuses(tuner) == ["COMPLETED"] * 3
 
 
@@ -331,7 +256,9 @@ def test_chief_stops_at_too_many_failures_and_says_why(tmp_path, clock, role):
     chief = Chief(tuner.oracle, {}, worker_timeout=10)
     role("worker0")
     worker = make(tmp_path)
-    worker.oracle.end_trial = lambda trial: end(chief, trial, "FAILED")
+    worker.oracle.end_trial = lambda t: end(chief, "worker0", t, "FAILED")
+    # It searches.
+    worker._chief = object()
     for number in range(2):
         trial = ask(chief, "worker0")
         trial.message = f"Traceback\nValueError: failure {number}"
@@ -378,7 +305,7 @@ def test_chief_and_workers_over_loopback(tmp_path, role, capfd):
     stranger = make(tmp_path / "another", hypermodel=wider, chief_timeout=20)
     with pytest.raises(
         ValueError,
-        match=f"{address} holds a search with other settings(.|\n)*momentum",
+        match=f"{address}, .* with other settings(.|\n)*momentum",
     ):
         stranger.search(verbose=0)
 
@@ -388,6 +315,8 @@ def test_chief_and_workers_over_loopback(tmp_path, role, capfd):
     run = worker.run_trial
 
     def slow(trial):
+        assert not worker._chief.gave_away(trial.trial_id)
+        assert worker._chief.gave_away("another")
         # Longer than a worker may be silent.
         time.sleep(0.8 if trial.trial_id == "0" else 0)
         return run(trial)
@@ -407,3 +336,54 @@ def test_chief_and_workers_over_loopback(tmp_path, role, capfd):
     assert scores == pytest.approx(rates)
     # KerasTuner would print every condition it sends.
     assert capfd.readouterr().out == ""
+
+
+def test_second_search_in_a_folder_is_told_at_once(tmp_path, monkeypatch):
+    tuner, other = make(tmp_path), make(tmp_path)
+    run = tuner.run_trial
+
+    def run_trial(trial, **kwargs):
+        # As another process would see it.
+        with monkeypatch.context() as patch:
+            patch.setattr(folder_lock, "_HELD", {})
+            patch.setattr(folder_lock.fcntl, "lockf", in_use)
+            for attempt in (
+                lambda: other.search(verbose=0),
+                lambda: make(tmp_path, overwrite=True),
+            ):
+                with pytest.raises(ValueError, match="p is in use by process"):
+                    attempt()
+        return run(trial)
+
+    def in_use(file, flags):
+        raise BlockingIOError(errno.EAGAIN, "in use")
+
+    tuner.run_trial = run_trial
+    tuner.search(verbose=0)
+    assert statuses(tuner) == ["COMPLETED"] * 3
+    assert not (tmp_path / "p" / "search.lock").exists()
+
+
+def test_overwriting_removes_searches_only(tmp_path, role):
+    make(tmp_path).search(verbose=0)
+    (tmp_path / "p" / "thesis.pdf").write_text("mine")
+    with pytest.raises(ValueError, match=r"what .*\['thesis.pdf'\].*Give"):
+        make(tmp_path, overwrite=True)
+    assert (tmp_path / "p" / "thesis.pdf").read_text() == "mine"
+    (tmp_path / "p" / "thesis.pdf").unlink()
+    # A worker leaves it to the chief.
+    role("worker0")
+    make(tmp_path, hypermodel=wider, overwrite=True)
+    assert (tmp_path / "p" / "trial_0").exists()
+    role("chief")
+    make(tmp_path, hypermodel=wider, overwrite=True)
+    assert not (tmp_path / "p" / "trial_0").exists()
+
+
+@pytest.mark.parametrize("name", ["oracle", "tuner", "trial_1/trial"])
+def test_damaged_search_is_named_with_advice(name, tmp_path):
+    make(tmp_path).search(verbose=0)
+    path = tmp_path / "p" / f"{name}.json"
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(ValueError, match=f"{name}.json is damaged.*Give anot"):
+        make(tmp_path)
