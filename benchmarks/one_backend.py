@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 
+from benchmarks import array_fit
 from benchmarks import rates
 from benchmarks import step_time
 from benchmarks.measure import processes
@@ -28,6 +29,8 @@ def main(settings, output):
     results["step_time"] = step_time.measure(
         settings["widths"], settings["layers"], batch_size, repeats
     )
+    _say("fit on arrays")
+    results["array_fit"] = array_fit.measure(settings["images"], repeats)
     _say("memory")
     # TensorFlow counts a CPU's memory with an allocator that it has no need
     # of otherwise.

@@ -13,6 +13,7 @@ QUICK = {
     "batch_size": 2,
     "repeats": 1,
     "matrix_size": 64,
+    "images": 64,
 }
 
 
@@ -43,4 +44,5 @@ def parse_arguments():
     add("--batch-size", type=int, default=32)
     add("--repeats", type=int, default=9, help="visits to every method")
     add("--matrix-size", type=int, default=2048)
+    add("--images", type=int, default=8192, help="of `fit` on arrays")
     return script.parse(parser, QUICK)

@@ -74,6 +74,11 @@ def test_quick_run_writes_table_json_and_plot(tmp_path):
         low, high = row["ratio_quartiles"]
         assert 0 < low <= row["ratio"] <= high
 
+    arrays = result["array_fit"]
+    assert arrays["images"] == 64 and arrays["ratio"] > 0
+    assert all(arrays["seconds"][name] > 0 for name in ("keras_ff", "keras"))
+    assert "at most 1.10" in done.stdout
+
     (sizes,) = result["memory"]
     assert sizes["kind"] == "bare" and sizes["depths"] == [2]
     assert len(sizes["local_bytes"]) == len(sizes["backprop_bytes"]) == 1
