@@ -20,9 +20,7 @@ class CompositeLayer(keras.layers.Layer):
     def build(self, input_shape=None):
         # Keras freezes the parts of a layer that it is told to freeze, not
         # those of a layer that was made frozen.
-        for part in [self, *sublayers(self).values()]:
-            if not part.trainable:
-                part.trainable = False
+        _freeze_parts_of_frozen(self)
 
     def get_config(self):
         config = super().get_config()
@@ -70,6 +68,13 @@ def sublayers(layer):
         for path, below in sublayers(part).items():
             found[f"{part.name}/{path}"] = below
     return found
+
+
+def _freeze_parts_of_frozen(layer):
+    for part in own_layers(layer):
+        if not layer.trainable:
+            part.trainable = False
+        _freeze_parts_of_frozen(part)
 
 
 def _changes(part):

@@ -2,6 +2,7 @@ import keras
 
 from keras_ff import keras_private
 from keras_ff.layers import LocalLayer
+from keras_ff.models.dead_pooling import check_pooling
 from keras_ff.models.plan import Plan
 from keras_ff.models.stage import Stage
 
@@ -33,6 +34,7 @@ class LayerGraph:
         ]
         self.goodness_tensors = _readout_node(model, readout).input_tensors
         self.local_layers = self._find_local_layers()
+        check_pooling(self._nodes)
         self._index = {id(x): i for i, x in enumerate(self.goodness_tensors)}
         self.running_order = [
             self._index[id(node.outputs[1])]
