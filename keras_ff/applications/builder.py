@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 
 from keras_ff import methods
@@ -54,12 +56,47 @@ class Builder:
                 axis=axes, center=False, scale=False, epsilon=1e-5
             )(self.start)
 
-    def check_size(self, pixels):
-        """Refuses images smaller than this."""
-        if min(self.start.shape[1:3]) < pixels:
+    @property
+    def channel_axis(self):
+        return 1 if _channels_first() else -1
+
+    def size(self, x):
+        """Height and width of a map; `None` where they are unknown."""
+        return x.shape[2:4] if _channels_first() else x.shape[1:3]
+
+    def check_images(self, pixels):
+        """Refuses what is no image, or smaller than this."""
+        order = "(height, width, channels)"
+        if _channels_first():
+            order = "(channels, height, width)"
+        shape = self.start.shape[1:]
+        known = f"{order}, as Keras's image data format is " + repr(
+            keras.config.image_data_format()
+        )
+        if len(shape) != 3 or self.start.shape[self.channel_axis] is None:
             raise ValueError(
-                f"The input must be at least {pixels} x {pixels} pixels. "
-                f"Received: images of shape {self.start.shape[1:]}"
+                f"The input must be images of shape {known}, with a known "
+                f"number of channels. Received: samples of shape {shape}"
+            )
+        sizes = [n for n in self.size(self.start) if n is not None]
+        if min(sizes, default=pixels) < pixels:
+            raise ValueError(
+                f"The input must be at least {pixels} x {pixels} pixels, of "
+                f"shape {known}. Received: images of shape {shape}. If the "
+                "order of the axes is another, transpose the images or call "
+                "`keras.config.set_image_data_format`; smaller images can be "
+                "enlarged by a `keras.layers.Resizing` in `preprocessing`."
+            )
+        if (
+            _channels_first()
+            and keras.backend.backend() == "tensorflow"
+            and not keras.distribution.list_devices("gpu")
+        ):
+            warnings.warn(
+                "On CPUs TensorFlow computes 'channels_first' convolutions "
+                "only when compiled: `compile(..., jit_compile=True)`. "
+                "'channels_last' is faster there.",
+                stacklevel=3,
             )
 
     def width(self, channels):
@@ -134,3 +171,7 @@ class Builder:
         return self.method.model(
             self.inputs, self.outputs, **self.model_options
         )
+
+
+def _channels_first():
+    return keras.config.image_data_format() == "channels_first"

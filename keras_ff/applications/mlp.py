@@ -51,7 +51,12 @@ def mlp(
         layer_options,
     )
     x = build.start
-    if len(input_shape) > 1:
+    if None in x.shape[1:]:
+        raise ValueError(
+            "Dense layers need samples of known size. Received: samples of "
+            f"shape {x.shape[1:]}"
+        )
+    if len(x.shape) > 2:
         x = keras.layers.Flatten()(x)
     for width in units:
         x = build.dense(x, width)

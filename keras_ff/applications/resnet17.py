@@ -24,7 +24,10 @@ def resnet17(
     fourth, and pooled to the next block's size.
 
     Args:
-        input_shape: shape of one image, `(height, width, channels)`.
+        input_shape: shape of one image, `(height, width, channels)`, or
+            `(channels, height, width)` where Keras's image data format says
+            so. Height and width may be `None`; images then need at least
+            8 x 8 pixels.
         {arguments}
 
     {outcome}
@@ -51,7 +54,7 @@ def resnet17(
         model_options,
         layer_options,
     )
-    build.check_size(8)
+    build.check_images(8)
 
     def conv(x, block, strides=1):
         return build.conv(x, 100, 3, strides, doublings=block)
@@ -64,6 +67,6 @@ def resnet17(
         x = conv(x, block)
         x = conv(x, block)
         if block < 3:
-            x = keras.layers.Concatenate()([x, shortcut])
+            x = keras.layers.Concatenate(build.channel_axis)([x, shortcut])
             shortcut = keras.layers.AveragePooling2D(2, padding="same")(x)
     return build.finish()

@@ -22,7 +22,10 @@ def tiny_cnn(
     the first two.
 
     Args:
-        input_shape: shape of one image, `(height, width, channels)`.
+        input_shape: shape of one image, `(height, width, channels)`, or
+            `(channels, height, width)` where Keras's image data format says
+            so. Height and width may be `None`; images then need at least
+            4 x 4 pixels.
         {arguments}
 
     {outcome}
@@ -49,7 +52,7 @@ def tiny_cnn(
         model_options,
         layer_options,
     )
-    build.check_size(4)
+    build.check_images(4)
     x = build.conv(build.start, 100, 5)
     x = keras.layers.AveragePooling2D(2)(x)
     x = build.conv(x, 200, 5)

@@ -23,7 +23,10 @@ def vgg14(
     the last poolings are left out where one pixel remains.
 
     Args:
-        input_shape: shape of one image, `(height, width, channels)`.
+        input_shape: shape of one image, `(height, width, channels)`, or
+            `(channels, height, width)` where Keras's image data format says
+            so. Height and width may be `None`; images then need at least
+            16 x 16 pixels.
         {arguments}
 
     {outcome}
@@ -50,12 +53,12 @@ def vgg14(
         model_options,
         layer_options,
     )
-    build.check_size(8)
+    build.check_images(8)
     x = build.start
     for group, (channels, depth) in enumerate(
         [(70, 2), (140, 3), (280, 3), (560, 3), (560, 3)]
     ):
-        if group and min(x.shape[1:3]) > 1:
+        if group and 1 not in build.size(x):
             x = keras.layers.AveragePooling2D(2)(x)
         for _ in range(depth):
             x = build.conv(x, channels, 3)

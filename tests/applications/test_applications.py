@@ -1,11 +1,14 @@
 """The ready architectures: sizes, wiring and one step of every method."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 
 from keras_ff import applications
 from keras_ff import methods
+from keras_ff.applications.builder import Builder
 from keras_ff.contributions import LossAware
 from keras_ff.layers import CAWConv2D
 from keras_ff.layers import CAWDense
@@ -237,6 +240,60 @@ def test_input_normalization():
     )
 
 
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "cw"])
+def test_maps_of_one_pixel_are_not_normalized_with_any_method(method):
+    """Elsewhere the mean of every channel over the map is zero."""
+    for shape, strides, pixels in [
+        ((3, 3), 2, 4),
+        ((2, 1), 2, 1),
+        ((1, 2), 1, 2),
+        ((2, 1), 1, 2),
+        ((1, 1), 1, 1),
+    ]:
+        build = Builder((*shape, 2), 2, method, 1.0, 0.0, False, (), None, None)
+        features = build.conv(build.start, 4, 3, strides)
+        model = keras.Model(build.inputs, features)
+        x = np.random.default_rng(0).normal(size=(3, *shape, 2))
+        y = keras.ops.convert_to_numpy(model(x.astype("float32")))
+        assert y[0, ..., 0].size == pixels
+        assert y.std() > 0.01
+        centered = np.abs(y.mean(axis=(1, 2))).max() < 1e-4
+        assert centered == (pixels > 1)
+
+
+def expect_a_word_on(backend):
+    if backend == keras.backend.backend():
+        return pytest.warns(UserWarning, match="jit_compile=True")
+    return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize(
+    "name, method",
+    [("resnet17", "caw"), *(("tiny_cnn", method) for method in METHODS)],
+)
+def test_order_of_the_axes_and_unknown_sizes_change_nothing(name, method):
+    make_model = CONVOLUTIONAL[name]
+    x = np.random.default_rng(0).normal(size=(2, 8, 9, 3)).astype("float32")
+    model = make_model((8, 9, 3), 2, method, 0.02)
+    expected = keras.ops.convert_to_numpy(sum(keras.tree.flatten(model(x))))
+    weights = model.get_weights()
+    unknown = make_model((None, None, 3), 2, method, 0.02)
+    keras.config.set_image_data_format("channels_first")
+    with expect_a_word_on("tensorflow"):
+        first = make_model((3, 8, 9), 2, method, 0.02)
+    models = [(unknown, x), (first, np.moveaxis(x, -1, 1))]
+    if keras.backend.backend() == "tensorflow":
+        models.pop()  # Not on CPUs, as was said.
+    for model, images in models:
+        model.set_weights(weights)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(sum(keras.tree.flatten(model(images)))),
+            expected,
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
 def test_mlp_sizes():
     with keras.StatelessScope():
         model = applications.mlp((28, 28, 1), 10)
@@ -279,6 +336,24 @@ def test_too_small_input(name, smallest):
         model = make_model((smallest, smallest, 3), 2, width_multiplier=0.02)
         for layer in model.local_layers:
             assert min(layer.output[0].shape[1:3]) >= 1
+
+
+def test_images_in_another_order_or_of_unknown_channels():
+    for shape, message in [
+        ((3, 32, 32), r"shape \(height, width, channels\), as .*transpose"),
+        ((32, 32, None), "known number of channels. Received: .*None"),
+        ((32, 32), r"must be images .*Received: samples of shape \(32, 32\)"),
+        ((None, 3, 3), "at least 4 x 4 pixels"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            applications.tiny_cnn(shape, 2)
+    keras.config.set_image_data_format("channels_first")
+    with pytest.raises(
+        ValueError, match=r"\(channels, height, width\).*'channels_first'"
+    ):
+        applications.tiny_cnn((32, 32, 3), 2)
+    with pytest.raises(ValueError, match=r"known size.*\(None, 3\)"):
+        applications.mlp((None, 3), 2)
 
 
 @pytest.mark.parametrize("width_multiplier", [0, -1.0])
