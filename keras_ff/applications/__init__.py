@@ -4,3 +4,4 @@ from keras_ff.applications.mlp import mlp as mlp
 from keras_ff.applications.resnet17 import resnet17 as resnet17
 from keras_ff.applications.tiny_cnn import tiny_cnn as tiny_cnn
 from keras_ff.applications.vgg14 import vgg14 as vgg14
+from keras_ff.applications.whitened_cnn import whitened_cnn as whitened_cnn

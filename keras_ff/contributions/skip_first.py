@@ -6,10 +6,13 @@ from keras_ff.contributions.contribution import Contribution
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class SkipFirst(Contribution):
-    """The plain sum of all layers but the first.
+    """The plain sum of all layers but the first ones.
 
-    The convention of the original Forward-Forward, whose first layer sees
-    the label itself. A model of one layer uses that layer.
+    Skipping one is the convention of the original Forward-Forward, whose
+    first layer sees the label itself. The last layer always counts.
+
+    Args:
+        number: int, how many layers to skip. Defaults to `1`.
 
     Example:
 
@@ -24,7 +27,18 @@ class SkipFirst(Contribution):
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), section 3.3
     """
 
+    def __init__(self, number=1):
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(
+                "`number` must be a positive integer. "
+                f"Received: number={number!r}"
+            )
+        self.number = number
+
     def initial_weights(self, num_layers):
         weights = np.ones(num_layers, "float32")
-        weights[0] = num_layers == 1
+        weights[: min(self.number, num_layers - 1)] = 0
         return weights
+
+    def get_config(self):
+        return {"number": self.number}

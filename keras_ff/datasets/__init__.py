@@ -1,6 +1,7 @@
 """Image data sets: `tf.data` pipelines, or arrays for the accelerator."""
 
 from keras_ff.datasets.array_batches import ArrayBatches
+from keras_ff.datasets.augmented_batches import AugmentedBatches
 from keras_ff.datasets.catalog import DatasetInfo
 from keras_ff.datasets.catalog import info
 from keras_ff.datasets.load_arrays import load_arrays
@@ -10,6 +11,7 @@ from keras_ff.datasets.splits import Splits
 
 __all__ = [
     "ArrayBatches",
+    "AugmentedBatches",
     "DatasetInfo",
     "Splits",
     "info",

@@ -111,13 +111,14 @@ class ArrayBatches(keras.utils.PyDataset):
             raise IndexError(f"There are {len(self)} batches, no {index}.")
         self._warn_if_shuffled(index)
         rows = self._rows(index)
+        return tree.map_structure(
+            lambda array: self._take(array, rows), self._arrays
+        )
 
-        def take(array):
-            if ops.is_tensor(array):
-                return ops.take(array, rows, axis=0)
-            return array[rows]
-
-        return tree.map_structure(take, self._arrays)
+    def _take(self, array, rows):
+        if ops.is_tensor(array):
+            return ops.take(array, rows, axis=0)
+        return array[rows]
 
     def as_tf_dataset(self):
         """The same batches as a `tf.data.Dataset`, which cuts them ahead.

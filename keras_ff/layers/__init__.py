@@ -1,5 +1,6 @@
 """Local layers and goodness heads."""
 
+from keras_ff.layers.auxiliary_head import AuxiliaryHead as AuxiliaryHead
 from keras_ff.layers.caw_conv2d import CAWConv2D as CAWConv2D
 from keras_ff.layers.caw_dense import CAWDense as CAWDense
 from keras_ff.layers.channel_class_assignment import (
@@ -21,3 +22,4 @@ from keras_ff.layers.local_layer import LocalLayer as LocalLayer
 from keras_ff.layers.prototype_conv2d import PrototypeConv2D as PrototypeConv2D
 from keras_ff.layers.prototype_dense import PrototypeDense as PrototypeDense
 from keras_ff.layers.squared_goodness import SquaredGoodness as SquaredGoodness
+from keras_ff.layers.whitening2d import Whitening2D as Whitening2D

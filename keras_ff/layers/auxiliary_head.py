@@ -1,0 +1,140 @@
+import keras
+from keras import ops
+
+from keras_ff.layers.goodness_head import GoodnessHead
+
+
+@keras.saving.register_keras_serializable(package="keras_ff")
+class AuxiliaryHead(GoodnessHead):
+    """A goodness head that looks through layers of its own.
+
+    `goodness = scale * head(layers(activation))`. The layers (an auxiliary
+    convolution, as in HFF) are trained by the local loss, and what the next
+    local layer gets does not pass through them.
+
+    Args:
+        layers: a Keras layer or a list of them, from the activation to what
+            `head` takes.
+        head: a goodness head, a Keras layer with `num_classes`.
+        scale: positive float, what the goodness is multiplied by at the
+            start, and learned from there: cosines need one to be logits.
+            `None` does not scale. Defaults to `None`.
+        **kwargs: base layer keyword arguments (`name`, `dtype`).
+
+    Input shape:
+        That of the first of `layers`.
+
+    Output shape:
+        `(batch, num_classes)`, float32.
+
+    Raises:
+        ValueError: if there are no layers, or `scale` is not positive.
+        TypeError: if `layers` are no layers, or `head` is no goodness head.
+
+    Example:
+
+    ```python
+    block = keras_ff.layers.LocalBlock(
+        keras.layers.Conv2D(64, 3, padding="same", activation="gelu"),
+        goodness=keras_ff.layers.AuxiliaryHead(
+            keras.layers.Conv2D(128, 3, padding="same", activation="gelu"),
+            keras_ff.layers.HypersphericalPrototypes(10, pooling=2),
+            scale=16.0,
+        ),
+    )
+    ```
+
+    An assignment of CAW-Conv for every cell of a grid, which sees where a
+    feature is:
+
+    ```python
+    keras_ff.layers.AuxiliaryHead(
+        [
+            keras.layers.AdaptiveAveragePooling2D(2),
+            keras.layers.Flatten(),
+        ],
+        keras_ff.layers.ChannelClassAssignment(10, temperature=1.0),
+    )
+    ```
+
+    Reference:
+
+    - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
+    - [Belilovsky et al., 2019](https://arxiv.org/abs/1812.11446)
+    """
+
+    def __init__(self, layers, head, scale=None, **kwargs):
+        layers = [layers] if isinstance(layers, keras.Layer) else list(layers)
+        if not layers:
+            raise ValueError(
+                "`layers` must hold at least one Keras layer. "
+                f"Received: layers={layers}"
+            )
+        for layer in [*layers, head]:
+            if not isinstance(layer, keras.Layer):
+                raise TypeError(
+                    "`layers` and `head` of an AuxiliaryHead must be Keras "
+                    f"layers. Received: {layer!r} of type "
+                    f"{type(layer).__name__}"
+                )
+        if not hasattr(head, "num_classes"):
+            raise TypeError(
+                "`head` must be a goodness head, a layer with `num_classes`. "
+                f"Received: {head!r} of type {type(head).__name__}"
+            )
+        if scale is not None and not 0 < scale < float("inf"):
+            raise ValueError(
+                "`scale` must be positive and finite, or None. "
+                f"Received: scale={scale}"
+            )
+        super().__init__(head.num_classes, **kwargs)
+        self.layers = layers
+        self.head = head
+        self.scale = scale
+
+    def build(self, input_shape):
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            if not layer.built:
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        if not self.head.built:
+            self.head.build(shape)
+        if self.scale is not None:
+            self.learned_scale = self.add_weight(
+                name="scale",
+                shape=(),
+                initializer=keras.initializers.Constant(self.scale),
+                dtype="float32",
+                autocast=False,
+            )
+
+    def call(self, inputs):
+        x = inputs
+        for layer in self.layers:
+            x = layer(x)
+        goodness = ops.cast(self.head(x), "float32")
+        if self.scale is not None:
+            goodness = goodness * self.learned_scale
+        return goodness
+
+    def get_config(self):
+        config = super().get_config()
+        # Its head knows the number of classes.
+        del config["num_classes"]
+        config.update(
+            layers=[
+                keras.saving.serialize_keras_object(x) for x in self.layers
+            ],
+            head=keras.saving.serialize_keras_object(self.head),
+            scale=self.scale,
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        revive = keras.saving.deserialize_keras_object
+        config = dict(config)
+        config["layers"] = [revive(layer) for layer in config["layers"]]
+        config["head"] = revive(config["head"])
+        return cls(**config)
