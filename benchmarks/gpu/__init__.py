@@ -1,0 +1,1 @@
+"""What one GPU makes of the library in ten minutes."""
