@@ -8,8 +8,8 @@ def run(session):
     import jax
     import keras
 
-    from benchmarks import machine
     from benchmarks import rates
+    from benchmarks.measure import machine
 
     session.record(
         "device",

@@ -2,8 +2,8 @@ import numpy as np
 from keras import ops
 from keras import tree
 
+from keras_ff.checks import check_integer
 from keras_ff.datasets.array_batches import ArrayBatches
-from keras_ff.datasets.checks import check_integer
 
 
 class AugmentedBatches(ArrayBatches):
