@@ -86,7 +86,8 @@ def main():
         **os.environ,
         "KERAS_BACKEND": "jax",
         "PYTHONUNBUFFERED": "1",
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     if flags.cache:
         environment["JAX_COMPILATION_CACHE_DIR"] = flags.cache
