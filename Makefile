@@ -4,7 +4,7 @@ BIN := .venv/bin
 BACKENDS ?= tensorflow jax torch
 WORKERS ?= 2
 
-.PHONY: demo test lint format bench setup clean
+.PHONY: demo test fuzz lint format bench setup clean
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -31,6 +31,15 @@ test: setup
 	--dist worksteal \
 	$(PYTEST_ARGS) || failed=1; \
 	done; exit $$failed
+
+# Random models; goes on where it stopped. EXAMPLES a backend.
+EXAMPLES ?= 200
+SEED ?= 0
+fuzz: setup
+	@for backend in $(BACKENDS); do \
+	$(BIN)/python -W ignore tests/fuzz --backend $$backend \
+	--examples $(EXAMPLES) --seed $(SEED) || exit 1; \
+	done
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

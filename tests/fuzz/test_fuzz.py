@@ -1,0 +1,25 @@
+"""A slice of the fuzzing: other models in every version of the library."""
+
+from configurations import configurations
+from hypothesis import HealthCheck
+from hypothesis import Phase
+from hypothesis import given
+from hypothesis import settings
+from properties import Refused
+from properties import check
+
+
+@settings(
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+@given(configurations())
+def test_any_model_holds_what_the_library_promises(configuration):
+    try:
+        check(configuration)
+    except Refused:
+        pass
