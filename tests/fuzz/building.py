@@ -179,7 +179,15 @@ def numpy(tensor):
     return np.array(ops.convert_to_numpy(tensor))
 
 
-def state(model):
+def state(model, optimizer=True):
     """All numbers of a model and its optimizer, by their place."""
-    variables = [*model.variables, *model.optimizer.variables]
+    variables = list(model.variables)
+    if optimizer:
+        variables += model.optimizer.variables
     return [numpy(v) for v in variables]
+
+
+def restore(model, numbers):
+    """Gives a model the numbers that it had."""
+    for variable, value in zip(model.variables, numbers, strict=True):
+        variable.assign(value)

@@ -196,6 +196,7 @@ def local_layers(draw, shape, classes):
 def assignments(draw):
     found = {
         "temperature": draw(st.sampled_from((2.0, 10.0, 0.1, 100.0))),
+        "learnable_assignment": not draw(chance(15)),
         "temperature_decay": draw(st.sampled_from((0.995, 0.5))),
         "learnable_temperature": draw(st.booleans()),
         "assignment_initializer": draw(

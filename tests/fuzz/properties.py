@@ -13,6 +13,7 @@ from building import has_random_step
 from building import make
 from building import mixes_samples
 from building import numpy
+from building import restore
 from building import state
 from reference.backend import gradients
 
@@ -35,21 +36,31 @@ def check(configuration):
     """
     try:
         model = make(configuration)
+        start = state(model, optimizer=False)
         trains_or_refuses(model, configuration)
     except (TypeError, ValueError) as error:
         if "Received" not in str(error):
             raise
         raise Refused(str(error)) from error
     poison_changes_nothing(model, configuration)
-    predictions_agree(configuration)
-    copies_go_on(configuration)
-    if configuration["kind"] == "forward_forward":
+    restore(model, start)
+    predictions_agree(model, configuration)
+    restore(model, start)
+    copies_go_on(model, configuration)
+    if (
+        configuration["kind"] == "forward_forward"
+        or configuration["policy"] not in ("float32", "float64")
+        or has_random_step(configuration)
+    ):
         return {}
-    if configuration["policy"] in ("float32", "float64"):
-        gradients_are_local(configuration)
-        nothing_weighs_nothing(configuration)
-        return one_step(configuration)
-    return {}
+    # Steps of this optimizer are the gradients.
+    compile_model(model, configuration, keras.optimizers.SGD(1.0))
+    restore(model, start)
+    gradients_are_local(model, configuration)
+    restore(model, start)
+    nothing_weighs_nothing(model, configuration)
+    restore(model, start)
+    return one_step(model, configuration)
 
 
 def trains_or_refuses(model, configuration):
@@ -63,9 +74,8 @@ def trains_or_refuses(model, configuration):
         raise
 
 
-def predictions_agree(configuration):
+def predictions_agree(model, configuration):
     """predict, goodness, evaluate and early exit, held against NumPy."""
-    model = make(configuration)
     x, y, numbers = data(configuration, 2)
     size = configuration["batch"]
     if configuration["kind"] == "forward_forward":
@@ -122,18 +132,14 @@ def _exits_agree(model, goodness, x, size, tolerance):
     )
 
 
-def gradients_are_local(configuration):
+def gradients_are_local(model, configuration):
     """A local step is plain autodiff of the summed losses, layer by layer."""
-    if has_random_step(configuration):
-        return
-    model = make(configuration)
-    compile_model(model, configuration, keras.optimizers.SGD(1.0))
     x, y, _ = data(configuration)
     variables = model.trainable_variables
     if not variables:
         return
     weights = _sample_weight(configuration)
-    start = [numpy(v) for v in model.variables]
+    start = state(model, optimizer=False)
 
     def total(only=None):
         scores = by_hand(model, configuration, x, training=True)
@@ -147,8 +153,7 @@ def gradients_are_local(configuration):
 
     expected = gradients(total, variables)
     one = gradients(lambda: total(0), variables)
-    for variable, value in zip(model.variables, start):
-        variable.assign(value)
+    restore(model, start)
     own = {id(v) for v in model.local_layers[0].trainable_variables}
     for variable, gradient in zip(variables, one):
         if id(variable) not in own:
@@ -176,13 +181,13 @@ def _clipped(model, found, limit):
     return [found[id(v)] for v in model.trainable_variables]
 
 
-def nothing_weighs_nothing(configuration):
+def nothing_weighs_nothing(model, configuration):
     """Samples of weight zero change no weight, whatever they hold."""
-    if mixes_samples(configuration) or has_random_step(configuration):
+    if mixes_samples(configuration):
         return
-    ends = []
+    start, ends = state(model, optimizer=False), []
     for salt in (1, 2):
-        model = make(configuration)
+        restore(model, start)
         x, y, _ = data(configuration)
         other, other_y, _ = data(configuration, salt=salt)
         ignored = np.arange(len(x)) % 3 == 1
@@ -195,9 +200,8 @@ def nothing_weighs_nothing(configuration):
         _close(a, b, 1e-5, f"weights of zero change {variable.path}")
 
 
-def copies_go_on(configuration):
+def copies_go_on(model, configuration):
     """A saved model trains on bit for bit; other copies predict alike."""
-    model = make(configuration)
     x, y, _ = data(configuration, 2)
     fit = dict(
         batch_size=configuration["batch"],
@@ -268,12 +272,8 @@ def poison_changes_nothing(model, configuration):
         raise AssertionError("a label out of range raised nothing")
 
 
-def one_step(configuration):
+def one_step(model, configuration):
     """What every backend must find alike."""
-    if has_random_step(configuration):
-        return {}
-    model = make(configuration)
-    compile_model(model, configuration, keras.optimizers.SGD(0.1))
     x, y, _ = data(configuration)
     goodness = model.goodness(x, batch_size=configuration["batch"])
     model.train_on_batch(x, y)
