@@ -94,7 +94,9 @@ class LocalStatistics(keras.metrics.Metric):
             return {}
         count = ops.maximum(self.count, 1.0)
         loss = (self.loss + self.penalty) / count
-        accuracy = self.hits / ops.where(self.weight == 0, 1.0, self.weight)
+        # JAX's `where` takes no variables.
+        weight = ops.convert_to_tensor(self.weight)
+        accuracy = self.hits / ops.where(weight == 0, 1.0, weight)
         return {
             f"{name}_{key}": values[i]
             for i, name in enumerate(self.names)
