@@ -63,8 +63,9 @@ def load(
             The random state of such layers is not reset by `set_epoch()`: where
             an exact resume matters, put them into the model, which saves it.
         validation_split: Fraction (float) or number (int) of training images
-            to hold out for validation, chosen at random by `seed`. The test
-            images are never among them.
+            to hold out for validation, chosen at random by `seed` (of
+            `"imagenet2012"` always the first ones, in the random order of
+            TensorFlow Datasets). The test images are never among them.
         seed: Non-negative integer.
         image_size: Size to resize the images to, bilinearly: `(height, width)`
             or an integer for both. `None` keeps them as they are, and makes
@@ -78,7 +79,8 @@ def load(
         A `Splits` tuple, `(train, validation, test)`.
 
     Raises:
-        ValueError: If the name is unknown, or a size or `seed` out of range.
+        ValueError: If the name is unknown, a size or `seed` out of range, or
+            the data set's files are damaged.
         TypeError: If `augment` or a number is of the wrong type.
         FileNotFoundError: If the data set is not in `data_dir` and was not or
             could not be downloaded.

@@ -46,10 +46,13 @@ def preprocessing(name, augment=False, image_size=None):
     if augment:
         shift, flip = catalog.SHIFT_AND_FLIP[name]
         height, width, _ = info.input_shape
+        # Every whole shift is as likely as another: those at the ends need
+        # half a pixel more, from which they are rounded.
+        reach = shift + 0.499
         layers.append(
             keras.layers.RandomTranslation(
-                shift / height,
-                shift / width,
+                reach / height,
+                reach / width,
                 fill_mode="constant",
                 # Whole pixels: nothing is blurred.
                 interpolation="nearest",

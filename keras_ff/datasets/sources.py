@@ -2,6 +2,7 @@
 
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from keras_ff.datasets import catalog
 from keras_ff.datasets import tiny_imagenet
 from keras_ff.datasets.extras import import_extra
 from keras_ff.datasets.extras import import_tensorflow
+from keras_ff.labels import check_labels
+from keras_ff.labels import is_rows
 
 
 def read(name, data_dir=None, download=True):
@@ -25,7 +28,7 @@ def read(name, data_dir=None, download=True):
 
     Raises:
         FileNotFoundError: If the data set is neither there nor obtainable.
-        ValueError: If `<name>.npz` is not what it should be.
+        ValueError: If `<name>.npz` or the data set's files are damaged.
     """
     if name == "digits":
         return _read_digits()
@@ -40,30 +43,49 @@ def _read_npz(path, info):
     """Arrays as `keras.datasets` names them; needs no TensorFlow."""
     names = ("x_train", "y_train", "x_test", "y_test")
     try:
-        with np.load(path) as file:
-            arrays = [file[name] for name in names]
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        with open(path, "rb") as file, np.load(file) as content:
+            arrays = [content[name] for name in names]
+    # Cut, of flipped bits, or no archive at all.
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ValueError(
-            f"{path} must hold the arrays {', '.join(names)}. "
-            f"It could not be read: {error}"
+            f"{path} must hold the arrays {', '.join(names)}. It could not be "
+            f"read: {error}. Write it anew with numpy.savez, or delete it to "
+            "read the data set of TensorFlow Datasets."
         ) from error
     splits = []
     for images, labels in (arrays[:2], arrays[2:]):
-        images = images.reshape((*images.shape[:3], -1))
-        labels = labels.reshape(-1).astype("int32")
+        try:
+            check_labels(labels, info.num_classes)
+            if is_rows(labels):
+                raise ValueError("The labels are rows, not class numbers")
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} must hold labels from 0 to {info.num_classes - 1}. "
+                f"{error}"
+            ) from error
+        if images.shape == (len(labels), *info.input_shape[:2]):
+            images = images[..., None]
         if (
             images.shape != (len(labels), *info.input_shape)
             or images.dtype != "uint8"
-            or not 0 <= labels.min() <= labels.max() < info.num_classes
+            or not len(labels)
         ):
             raise ValueError(
                 f"{path} must hold uint8 images of shape {info.input_shape} "
-                f"and labels from 0 to {info.num_classes - 1}. Received: "
-                f"{images.dtype} images of shape {images.shape[1:]}, "
-                f"{len(images)} images and {len(labels)} labels from "
-                f"{labels.min()} to {labels.max()}"
+                f"and as many labels. Received: {images.dtype} images of "
+                f"shape {images.shape[1:]}, {len(images)} images and "
+                f"{len(labels)} labels"
             )
-        splits.append((images, labels))
+        splits.append((images, labels.reshape(-1).astype("int32")))
     return tuple(splits)
 
 
@@ -76,7 +98,15 @@ def _read_tfds(name, data_dir, download):
 
     def in_memory(split):
         # One batch larger than any of the data sets holds all of it.
-        images, labels = split.batch(100_000).get_single_element()
+        try:
+            images, labels = split.batch(100_000).get_single_element()
+        except tf.errors.OpError as error:
+            place = data_dir or "the default directory of TensorFlow Datasets"
+            raise ValueError(
+                f'The files of the data set "{name}" in {place} are damaged '
+                "or incomplete: delete its folder there, and `load()` "
+                f"prepares it again. The cause was: {error}"
+            ) from error
         return images.numpy(), labels.numpy().astype("int32")
 
     with tf.device("CPU"):

@@ -68,7 +68,23 @@ class TestLoadArrays:
                 lambda a: a.update(x_test=a["x_test"][:, :28]),
                 r"uint8 images of shape \(32, 32, 3\).*\(28, 32, 3\)",
             ),
-            (lambda a: a["y_train"].fill(10), "labels from 0 to 9.*to 10"),
+            (lambda a: a["y_train"].fill(10), "from 0 to 9.*Received: 10"),
+            (
+                lambda a: a.update(y_train=a["y_train"] / 2 + 0.5),
+                r"whole numbers in \[0, 10\)",
+            ),
+            (
+                lambda a: a.update(y_train=np.eye(10)[a["y_train"][:, 0]]),
+                "rows, not class numbers",
+            ),
+            (
+                lambda a: a.update(y_test=a["y_test"].astype(str)),
+                "labels of dtype",
+            ),
+            (
+                lambda a: a.update(x_test=a["x_test"][:0], y_test=np.zeros(0)),
+                "0 images and 0 labels",
+            ),
         ],
     )
     def test_bad_npz(self, npz, change, message):
@@ -78,9 +94,31 @@ class TestLoadArrays:
         with pytest.raises(ValueError, match=message):
             datasets.load_arrays("cifar10", folder)
 
-    def test_cut_npz(self, npz):
-        path = npz[0] / "cifar10.npz"
-        path.write_bytes(path.read_bytes()[:1000])
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda content: content[:1000],
+            lambda content: b"",
+            lambda content: content[:9000] + b"xx" + content[9002:],
+            lambda content: content.replace(b"NUMPY", b"NUMPI"),
+        ],
+        ids=["cut", "empty", "flipped", "header"],
+    )
+    @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+    def test_damaged_npz(self, npz, damage, save):
+        folder, arrays = npz
+        path = folder / "cifar10.npz"
+        save(path, **arrays)
+        content = path.read_bytes()
+        if damage(content) == content:
+            pytest.skip("the header is compressed")
+        path.write_bytes(damage(content))
+        with pytest.raises(ValueError, match="could not be read.*savez"):
+            datasets.load_arrays("cifar10", folder)
+
+    def test_an_array_in_the_place_of_npz(self, npz):
+        with open(npz[0] / "cifar10.npz", "wb") as file:
+            np.save(file, np.zeros(3))
         with pytest.raises(ValueError, match="could not be read"):
             datasets.load_arrays("cifar10", npz[0])
 
@@ -247,6 +285,17 @@ class TestPreprocessing:
             }
         # Every image is a shifted one; the shifts differ.
         assert len(shifts) > 10
+
+    def test_every_shift_is_as_likely_as_another(self):
+        """As in `load(augment=True)`."""
+        shift, *_ = datasets.preprocessing("digits", augment=True)
+        x = np.zeros((3000, 8, 8, 1), "float32")
+        x[:, 4, 4] = 1
+        moved = ops.convert_to_numpy(shift(x, training=True))[..., 0]
+        counts = moved.sum(axis=0)[3:6, 3:6]
+        assert counts.sum() == 3000
+        # Nine even shares; the ends would have a quarter and half of others.
+        np.testing.assert_allclose(counts / 3000, 1 / 9, atol=0.03)
 
     def test_size_is_checked(self):
         with pytest.raises(ValueError, match="image_size=\\(1, 2, 3\\)"):

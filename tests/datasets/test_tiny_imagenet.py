@@ -66,6 +66,18 @@ def test_folder(original, tmp_path):
     check(tmp_path)
 
 
+def test_damaged_records(original, tmp_path):
+    manual = tmp_path / "downloads" / "manual"
+    shutil.copytree(original, manual / original.name)
+    datasets.load_arrays("tiny_imagenet", data_dir=tmp_path)
+    (record,) = tmp_path.glob("tiny_imagenet/*/*train*tfrecord*")
+    content = record.read_bytes()
+    for damaged in (content[:-100], content[:500] + b"x" + content[501:]):
+        record.write_bytes(damaged)
+        with pytest.raises(ValueError, match="tiny_imagenet.*delete its fold"):
+            datasets.load_arrays("tiny_imagenet", data_dir=tmp_path)
+
+
 def test_zip(original, tmp_path):
     manual = tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)
