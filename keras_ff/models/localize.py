@@ -86,7 +86,8 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
             LocalBlock(part, goodness(num_classes), name=f"block_{i}")
         )
         start = tensor
-    inputs = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype)
+    (given,) = model.inputs
+    inputs = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
     return ForwardOnlyModel([inputs, *blocks], **options)
 
 

@@ -40,6 +40,8 @@ def truncate(model, k=None):
         copy = keras.models.clone_model(shared)
     for variable, original in zip(copy.variables, shared.variables):
         variable.assign(ops.convert_to_numpy(original))
+    if not model.trainable:
+        copy.trainable = False
     return copy
 
 
