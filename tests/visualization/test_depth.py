@@ -75,7 +75,7 @@ class TestDepthAccuracy:
             (GOODNESS, [1, 1], [0, 1], None, r"3 in all.*\(2,\)"),
             (GOODNESS, [0, 0, 0], [0, 1], None, "at least one layer"),
             (GOODNESS, [1, 1, np.nan], [0, 1], None, "finite"),
-            (GOODNESS * np.inf, [1, 1, 1], [0, 1], None, "finite"),
+            (GOODNESS + np.inf, [1, 1, 1], [0, 1], None, "finite"),
             (GOODNESS, [1, 1, 1], [0, 2], None, r"\[0, 2\).*2"),
             (GOODNESS, [1, 1, 1], [0], None, r"2 in all.*\(1,\)"),
             (GOODNESS, [1, 1, 1], [0, 1], ["a"], "1 names"),

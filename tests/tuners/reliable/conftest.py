@@ -1,12 +1,8 @@
 """Clocks and roles of searches."""
 
-import pathlib
 import socket
-import sys
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 class Clock:

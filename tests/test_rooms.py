@@ -1,0 +1,142 @@
+"""The tree is as CONTRIBUTING.md draws it: who imports whom, and no circle."""
+
+import ast
+import graphlib
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+TREES = ("keras_ff", "benchmarks", "demo", "examples", "guides")
+BACKENDS = {"tensorflow", "jax", "torch"}
+# Where private modules may be imported, by the package they belong to.
+PRIVATE = {
+    "keras.src": "keras_ff/keras_private.py",
+    "keras_tuner.src": "keras_ff/tuners/reliable/keras_tuner_private.py",
+}
+
+pytestmark = pytest.mark.only_on("torch")
+
+
+def read_page():
+    """By room, the rooms that it may import, as the page says."""
+    rows = re.findall(
+        r"^\| `(\S+)` \|.*\|(.*)\|$",
+        (ROOT / "CONTRIBUTING.md").read_text(),
+        flags=re.M,
+    )
+    rooms = [room for room, _ in rows]
+
+    def expand(name):
+        if name == "keras_ff":
+            return [room for room in rooms if room.startswith("keras_ff/")]
+        (room,) = [
+            room
+            for room in rooms
+            if room in (name, f"keras_ff/{name}", f"keras_ff/{name}.py")
+        ]
+        return [room]
+
+    return {
+        room: {r for name in re.findall("`(.+?)`", names) for r in expand(name)}
+        for room, names in rows
+    }
+
+
+ROOMS = read_page()
+FILES = {
+    path.relative_to(ROOT): ast.parse(path.read_text())
+    for tree in TREES
+    for path in sorted((ROOT / tree).rglob("*.py"))
+}
+
+
+def room_of(path):
+    """The innermost room that a file is in; none for a package's face."""
+    for place in (path, *path.parents):
+        if place.as_posix() in ROOMS:
+            return place.as_posix()
+    assert path in (
+        pathlib.Path("keras_ff/__init__.py"),
+        pathlib.Path("keras_ff/_version.py"),
+    ), f"{path} is in no room of CONTRIBUTING.md"
+    return None
+
+
+def file_of(module):
+    """The file of a module of this project, or `None`."""
+    path = pathlib.Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate in FILES:
+            return candidate
+    return None
+
+
+def imports(tree):
+    """Names of the modules that a file imports, anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "Imports are absolute."
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                ours = node.module.split(".")[0] in TREES
+                # `from package import module`, or a name of a module.
+                yield node.module if ours and not file_of(name) else name
+
+
+def imported_files(path):
+    return {file_of(module) for module in imports(FILES[path])} - {None, path}
+
+
+def test_every_room_is_there_and_used():
+    assert set(ROOMS) == {room_of(path) for path in FILES} - {None}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_what_the_page_says(room):
+    imported = {
+        (path.as_posix(), room_of(target))
+        for path in FILES
+        if room_of(path) == room
+        for target in imported_files(path)
+    }
+    allowed = {room, None, *ROOMS[room]}
+    assert not {(p, target) for p, target in imported if target not in allowed}
+    # What is allowed and not needed is not written there.
+    listed = {r for r in ROOMS[room] if room.startswith("keras_ff/")}
+    assert listed <= {target for _, target in imported}
+
+
+def test_no_circle_of_rooms():
+    tuple(graphlib.TopologicalSorter(ROOMS).static_order())
+
+
+def test_no_circle_of_files():
+    graph = {path: imported_files(path) for path in FILES}
+    tuple(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_backends_and_private_modules_stay_in_their_rooms():
+    for path, tree in FILES.items():
+        place = path.as_posix()
+        names = set(imports(tree))
+        packages = {name.split(".")[0] for name in names}
+        if place.startswith("keras_ff/"):
+            if not place.startswith("keras_ff/models/trainers/"):
+                assert not packages & BACKENDS, path
+        for private, room in PRIVATE.items():
+            if any(f"{name}.".startswith(f"{private}.") for name in names):
+                assert place == room, path
+
+
+def test_nothing_edits_the_path():
+    for path, tree in FILES.items():
+        used = {
+            ast.unparse(node)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+        }
+        assert "sys.path" not in used, path
