@@ -1,5 +1,6 @@
 import keras
 import keras_tuner
+from keras_tuner.errors import FatalError
 from keras_tuner.errors import FatalTypeError
 from keras_tuner.errors import FatalValueError
 
@@ -240,6 +241,9 @@ and `"deep_supervision"` |
             history = model.fit(
                 **data, callbacks=[*callbacks, backup], **kwargs
             )
+        except FatalError:
+            # The search ends here, and goes on here.
+            raise
         except Exception:
             # If the tuner tries again, it starts anew.
             backup.remove()

@@ -6,6 +6,7 @@ import warnings
 
 from keras_ff.callbacks import Backup
 from keras_ff.callbacks.backup_folder import BackupFolder
+from keras_ff.tuners.reliable import fatal_if_unwritten
 from keras_ff.tuners.reliable import trial_of_callbacks
 
 
@@ -78,8 +79,13 @@ class TrialBackup(Backup):
             warnings.warn("\n".join(damage) + "\nThe trial begins anew.")
         return 0
 
+    def on_train_begin(self, logs=None):
+        with fatal_if_unwritten():
+            super().on_train_begin(logs)
+
     def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, logs)
+        with fatal_if_unwritten():
+            super().on_epoch_end(epoch, logs)
         self._remove_earlier()
 
     def remove(self):

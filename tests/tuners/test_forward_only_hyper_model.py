@@ -1,5 +1,6 @@
 """The space builds everywhere; searches run, fail and resume as documented."""
 
+import errno
 import functools
 import gc
 import importlib
@@ -11,12 +12,15 @@ import pytest
 
 keras_tuner = pytest.importorskip("keras_tuner")
 
+from keras_tuner.errors import FatalRuntimeError  # noqa: E402
 from keras_tuner.errors import FatalTypeError  # noqa: E402
 from keras_tuner.errors import FatalValueError  # noqa: E402
 
 import keras_ff  # noqa: E402
+from keras_ff.callbacks import backup_folder  # noqa: E402
 from keras_ff.tuners import ForwardOnlyHyperModel  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
+from keras_ff.tuners.reliable import keras_tuner_private  # noqa: E402
 
 SHAPE, CLASSES = (8, 8, 1), 4
 METHODS = keras_ff.methods.names()
@@ -320,6 +324,30 @@ def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
             second.histories[0][name], values, rtol=1e-5, atol=1e-6
         )
     assert not backup.exists()
+
+
+@pytest.mark.parametrize(
+    "owner, epochs", [(backup_folder, [0, 1]), (keras_tuner_private, [0])]
+)
+def test_full_disk_ends_the_search_not_the_trial(
+    owner, epochs, tmp_path, one_layer, monkeypatch
+):
+    def full(model, path):
+        if first.epochs == epochs:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        save_weights(model, path)
+
+    first, second = Recorded(), Recorded()
+    save_weights = owner.save_weights
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "save_weights", full)
+        with pytest.raises(FatalRuntimeError, match="No space left"):
+            search(first, tmp_path)
+    tuner = search(second, tmp_path)
+    assert first.epochs == epochs
+    # The epoch whose files were not written is trained again.
+    assert second.epochs == [0, 1, 2][epochs[-1] :]
+    assert tuner.oracle.get_trial("0").status == "COMPLETED"
 
 
 def test_failed_trial_shows_its_error_and_the_search_goes_on(

@@ -12,6 +12,7 @@ import secrets
 import threading
 
 import keras_tuner
+from keras_tuner.errors import FatalRuntimeError
 from packaging.specifiers import SpecifierSet
 
 BOUNDS = ">=1.4.8,<1.5"
@@ -85,13 +86,23 @@ def save_json(path, obj):
     return text
 
 
+@contextlib.contextmanager
+def fatal_if_unwritten():
+    """A full disk ends the search, not the trial, which can go on later."""
+    try:
+        yield
+    except OSError as error:
+        raise FatalRuntimeError(str(error)) from error
+
+
 class _SaveBestEpochWhole(_SaveBestEpoch):
     """Saves the best epoch as KerasTuner does, but never in place."""
 
     def _save_model(self):
         part = f"{self.filepath}.{secrets.token_hex(8)}.weights.h5"
-        save_weights(self.model, part)
-        os.replace(part, self.filepath)
+        with fatal_if_unwritten():
+            save_weights(self.model, part)
+            os.replace(part, self.filepath)
 
 
 def trial_of_callbacks(callbacks):
