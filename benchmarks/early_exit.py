@@ -93,20 +93,22 @@ def _trained(settings, architecture, data):
         "mlp": {"units": settings["units"]},
     }[architecture]
     inputs, _ = data.train.element_spec
+    method = keras_ff.methods.get("caw")
     model = getattr(keras_ff.applications, architecture)(
         tuple(inputs.shape[1:]),
         10,
-        model_options={"contribution": keras_ff.contributions.LossAware()},
+        method=method,
+        # As it was measured.
+        model_options={"layer_clipnorm": None},
         **options,
     )
     steps = settings["epochs"] * len(data.train)
     rate = {"tiny_cnn": 0.03, "mlp": 0.003}[architecture]
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.1),
-            weight_decay=5e-4,
+        optimizer=method.optimizer(
+            keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.1)
         ),
-        loss=keras_ff.losses.LocalCrossentropy(label_smoothing=0.1),
+        loss=method.loss(),
     )
     model.fit(
         data.train,

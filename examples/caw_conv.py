@@ -7,9 +7,8 @@ The same command resumes an interrupted run. Width 1, 150 epochs and batch
 128 are the published setting (Ghader et al., 2026, arXiv 2606.09928).
 """
 
-import keras
-
 import keras_ff
+from examples import recipes
 from examples.common import data
 from examples.common import options
 from examples.common.run import run
@@ -21,7 +20,10 @@ def main():
     flags = options.parser(__doc__.splitlines()[0], ARCHITECTURES)
     options.add_contribution(flags, "loss_aware")
     flags = flags.parse_args()
-    large = flags.architecture == "resnet17"
+    method = keras_ff.methods.get("caw")
+    learning_rate, final_learning_rate = recipes.DIFFERENT.get(
+        f"caw-{flags.architecture}", {}
+    ).get("learning_rate", method.learning_rate)
     size = data.image_size(flags.architecture, flags.dataset)
 
     def build(info):
@@ -29,25 +31,22 @@ def main():
         model = getattr(keras_ff.applications, flags.architecture)(
             (size or height, size or width, channels),
             info.num_classes,
+            method=method,
             width_multiplier=flags.width_multiplier,
             model_options=dict(
                 contribution=options.contribution(flags),
-                layer_clipnorm=1.0,
                 layer_metrics=True,
             ),
         )
-        model.compile(
-            optimizer=keras.optimizers.AdamW(weight_decay=5e-4),
-            loss=keras_ff.losses.LocalCrossentropy(label_smoothing=0.1),
-        )
+        model.compile(optimizer=method.optimizer(), loss=method.loss())
         return model
 
     run(
         "CAW-Conv",
         flags,
         build,
-        learning_rate=0.08 if large else 0.03,
-        final_learning_rate=0.006 if large else 0.003,
+        learning_rate,
+        final_learning_rate,
         load=lambda flags: data.pipelines(flags, size),
     )
 

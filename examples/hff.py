@@ -8,9 +8,8 @@ arXiv 2605.00082) does not publish margin, scale, prototypes per class and the
 size of the embedding; their defaults are what benchmarks/hff_search.py found.
 """
 
-import keras
-
 import keras_ff
+from examples import recipes
 from examples.common import data
 from examples.common import options
 from examples.common.run import run
@@ -19,33 +18,37 @@ ARCHITECTURES = ("mlp", "tiny_cnn", "vgg14", "resnet17")
 
 
 def main():
+    method = keras_ff.methods.get("prototype")
+    loss = method.loss()
+    first, last = method.learning_rate
     flags = options.parser(__doc__.splitlines()[0], ARCHITECTURES)
     options.add_contribution(flags, "uniform")
     add = flags.add_argument
-    add("--margin", type=float, default=0.25, help="of the cosines")
-    add("--scale", type=float, default=8.0, help="of the cosines")
+    add("--margin", type=float, default=loss.margin, help="of the cosines")
+    add("--scale", type=float, default=loss.scale, help="of the cosines")
     add("--prototypes-per-class", type=int, default=1)
     add("--beta", type=float, default=10.0, help="of several prototypes")
     add("--embedding-size", type=int, help="default: 128, 512 in an mlp")
-    add("--dropout", type=float, default=0.1)
-    add("--learning-rate", type=float, default=1e-3)
+    add("--dropout", type=float, default=method.dropout)
+    add("--learning-rate", type=float, default=first)
     add("--adapt", action="store_true", help="start at the class means")
     flags = flags.parse_args()
     size = data.image_size(flags.architecture, flags.dataset)
 
     def build(info):
         height, width, channels = info.input_shape
+        different = recipes.DIFFERENT.get(f"hff-{flags.architecture}", {})
         layer_options = dict(
-            prototypes_per_class=flags.prototypes_per_class, beta=flags.beta
+            different.get("layer_options", {}),
+            prototypes_per_class=flags.prototypes_per_class,
+            beta=flags.beta,
         )
-        dense = flags.architecture == "mlp"
-        layer_options["embedding_size"] = flags.embedding_size or (
-            512 if dense else 128
-        )
+        if flags.embedding_size:
+            layer_options["embedding_size"] = flags.embedding_size
         model = getattr(keras_ff.applications, flags.architecture)(
             (size or height, size or width, channels),
             info.num_classes,
-            method="prototype",
+            method=method,
             width_multiplier=flags.width_multiplier,
             dropout=flags.dropout,
             model_options=dict(
@@ -54,7 +57,7 @@ def main():
             layer_options=layer_options,
         )
         model.compile(
-            optimizer=keras.optimizers.AdamW(weight_decay=1e-3),
+            optimizer=method.optimizer(),
             loss=keras_ff.losses.SmoothMarginLoss(flags.margin, flags.scale),
         )
         return model
@@ -71,7 +74,7 @@ def main():
         flags,
         build,
         learning_rate=flags.learning_rate,
-        final_learning_rate=flags.learning_rate / 100,
+        final_learning_rate=flags.learning_rate * last / first,
         load=lambda flags: data.pipelines(flags, size),
         prepare=prepare,
     )

@@ -128,6 +128,33 @@ np.testing.assert_allclose(
 os.remove("my_model.keras")
 
 """
+## A method of your own
+
+A `Method` says once what a network that learns your way is made of, and how
+it is trained: head, dropout, loss, contribution, clipping, optimizer. What
+it does not say is as in the base class; a layer that is more than a
+convolution, ReLU and dropout with this head is its function `conv`. It
+goes wherever a method is chosen: into the ready networks, into
+`ForwardOnlyHyperModel(..., methods=["caw", SquaredMethod()])`, and into the
+papers' recipes, `python examples/reproduce.py squared-tiny_cnn-cifar10
+--method my_file.py:SquaredMethod --output runs/squared`.
+"""
+
+
+class SquaredMethod(keras_ff.methods.Method):
+    name = "squared"
+    head = SquaredGroups
+    learning_rate = (0.01, 0.001)
+
+
+method = SquaredMethod()
+model = keras_ff.applications.tiny_cnn(
+    (8, 8, 1), 10, method=method, width_multiplier=0.1
+)
+model.compile(optimizer=method.optimizer(), loss=method.loss())
+model.fit(images[train], digits.target[train], epochs=1, verbose=2)
+
+"""
 ## Where to go from here
 
 - Another *loss*: any `keras.losses.Loss` on logits, given to `compile`, is

@@ -1,10 +1,9 @@
 """CAW-Conv: one change at a time between it and DeeperForward."""
 
-import keras
-
 import keras_ff
 
-LEARNING_RATES = (0.03, 0.003)
+METHOD = keras_ff.methods.get("caw")
+LEARNING_RATES = METHOD.learning_rate
 
 
 def variants():
@@ -16,6 +15,9 @@ def variants():
 
     def layer(**options):
         return {"layer_options": options}
+
+    def model(**options):
+        return {"model_options": options}
 
     return {
         "CAW-Conv": {},
@@ -40,50 +42,30 @@ def variants():
         "temperature 1, not 10": layer(temperature=1.0),
         "mean pooling": layer(pooling=(1.0, 0.0, 0.0)),
         "group normalization": layer(normalization="group"),
-        "no label smoothing": {"label_smoothing": 0.0},
-        "no clipping": {"layer_clipnorm": None},
+        "no label smoothing": {"loss": keras_ff.losses.LocalCrossentropy()},
+        "no clipping": model(layer_clipnorm=None),
         "no dropout": {"dropout": 0.0},
-        "uniform sum": {"contribution": contributions.Uniform},
-        "loss-aware, training": {
-            "contribution": lambda: contributions.LossAware("training")
-        },
-        "interval": {"contribution": contributions.Interval},
-        "DeeperForward": {
-            "method": "cw",
-            "dropout": 0.2,
-            "label_smoothing": 0.0,
-            "layer_clipnorm": None,
-            "contribution": contributions.Interval,
-        },
+        "uniform sum": model(contribution=contributions.Uniform()),
+        "loss-aware, training": model(
+            contribution=contributions.LossAware("training")
+        ),
+        "interval": model(contribution=contributions.Interval()),
+        "DeeperForward": {"method": keras_ff.methods.get("cw")},
     }
 
 
 def build(variant, info, flags):
-    options = {
-        "method": "caw",
-        "dropout": 0.1,
-        "label_smoothing": 0.1,
-        "layer_clipnorm": 1.0,
-        "contribution": keras_ff.contributions.LossAware,
-        "layer_options": {},
-        **variants()[variant],
-    }
+    different = variants()[variant]
+    loss = different.pop("loss", None)
+    arguments = {"method": METHOD, **different}
     model = getattr(keras_ff.applications, flags.architecture)(
         info.input_shape,
         info.num_classes,
-        method=options["method"],
         width_multiplier=flags.width_multiplier,
-        dropout=options["dropout"],
-        model_options=dict(
-            contribution=options["contribution"](),
-            layer_clipnorm=options["layer_clipnorm"],
-        ),
-        layer_options=options["layer_options"],
+        **arguments,
     )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(weight_decay=5e-4),
-        loss=keras_ff.losses.LocalCrossentropy(options["label_smoothing"]),
-    )
+    method = arguments["method"]
+    model.compile(optimizer=method.optimizer(), loss=loss or method.loss())
     return model
 
 

@@ -5,9 +5,10 @@ from keras import ops
 
 import keras_ff
 
-LEARNING_RATES = (1e-3, 1e-5)
-# Margin, scale and embedding size are what benchmarks/hff_search.py found.
-MARGIN, SCALE, EMBEDDING = 0.25, 8.0, 512
+METHOD = keras_ff.methods.get("prototype")
+LEARNING_RATES = METHOD.learning_rate
+# What benchmarks/hff_search.py found.
+EMBEDDING = 512
 
 
 @keras.saving.register_keras_serializable(package="examples")
@@ -41,7 +42,7 @@ def variants():
 
     def variant(loss=None, adapt=False, **layer_arguments):
         return dict(
-            loss=loss or margin(MARGIN, SCALE),
+            loss=loss or METHOD.loss(),
             adapt=adapt,
             layer_arguments=layer_arguments,
         )
@@ -56,7 +57,7 @@ def variants():
         "2 prototypes": variant(prototypes_per_class=2),
         "4 prototypes": variant(prototypes_per_class=4),
         "no embedding": variant(embedding_size=None),
-        "margin 0": variant(margin(0.0, SCALE)),
+        "margin 0": variant(margin(0.0, METHOD.loss().scale)),
         "proxy anchor": variant(ProxyAnchorLoss()),
         "start at class means": variant(adapt=True),
         "fixed, random": fixed("random_normal"),
@@ -78,7 +79,7 @@ def build(variant, info, flags):
                     keras.layers.Dense(
                         units, "relu", kernel_initializer="he_normal"
                     ),
-                    keras.layers.Dropout(0.1),
+                    keras.layers.Dropout(METHOD.dropout),
                 ],
                 keras_ff.layers.GoodnessProjection(info.num_classes),
                 normalization="rms",
@@ -86,7 +87,7 @@ def build(variant, info, flags):
         return keras_ff.layers.PrototypeDense(
             units,
             info.num_classes,
-            dropout=0.1,
+            dropout=METHOD.dropout,
             **{"embedding_size": EMBEDDING, **options["layer_arguments"]},
         )
 
@@ -99,9 +100,7 @@ def build(variant, info, flags):
         ]
     )
     loss = options["loss"] if options else keras_ff.losses.LocalCrossentropy()
-    model.compile(
-        optimizer=keras.optimizers.AdamW(weight_decay=1e-3), loss=loss
-    )
+    model.compile(optimizer=METHOD.optimizer(), loss=loss)
     return model
 
 
