@@ -107,14 +107,13 @@ On two cores of an AMD EPYC processor, in MiB, local / backpropagation:
 
 | layers | JAX | TensorFlow | PyTorch |
 |---|---|---|---|
-| 4 | 24 / 40 | 16 / 24 | 8 / 32 |
-| 8 | 24 / 72 | 12 / 40 | 8 / 64 |
-| 16 | 24 / 136 | 17 / 80 | 8 / 129 |
-| 32 | 25 / 265 | 17 / 136 | 8 / 257 |
+| 4 | 24 / 40 | 16 / 24 | 20 / 40 |
+| 8 | 24 / 72 | 12 / 40 | 20 / 72 |
+| 16 | 24 / 136 | 17 / 80 | 21 / 137 |
+| 32 | 25 / 265 | 17 / 136 | 21 / 265 |
 
 The local step needs the same for 4 layers as for 32. Each backend counts in
-its own way (PyTorch tells what waits for a backward pass, without its working
-space), so compare columns of one backend only.
+its own way, so compare columns of one backend only.
 
 ## Time of a step
 

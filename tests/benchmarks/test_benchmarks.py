@@ -22,7 +22,7 @@ def test_limit_is_the_share_of_the_matrix_products():
     assert rates.ratio_limit(8, free) == 1.0
 
 
-# TensorFlow's resident set is too coarse for stacks as small as these.
+# TensorFlow counts the memory of a CPU if told to before its import.
 @pytest.mark.only_on("jax", "torch")
 def test_memory_of_a_local_step_does_not_grow_with_depth():
     if keras.backend.backend() == "jax":
