@@ -153,6 +153,26 @@ def check_weight_shape(sample_weight):
         )
 
 
+def check_sample_weight(sample_weight):
+    """Raises if an array of weights is not one sound number a sample."""
+    if sample_weight is None:
+        return
+    check_weight_shape(sample_weight)
+    weights = sample_weight
+    if ops.is_tensor(weights):
+        weights = ops.convert_to_numpy(weights)
+    if weights.dtype.kind not in "iufb":
+        raise TypeError(
+            "`sample_weight` must be numbers. Received: weights of dtype "
+            f"{weights.dtype}"
+        )
+    if not np.all(np.isfinite(weights)) or (weights.size and weights.min() < 0):
+        raise ValueError(
+            "`sample_weight` must be finite and not negative. Received: "
+            f"weights from {np.min(weights)} to {np.max(weights)}"
+        )
+
+
 def _shape(y):
     try:
         shape = tuple(y.shape)

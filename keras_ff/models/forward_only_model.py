@@ -20,6 +20,8 @@ from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_data import as_pipeline
 from keras_ff.models.training_data import check_batch
 from keras_ff.models.training_data import check_data
+from keras_ff.models.training_data import check_samples
+from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.training_state import raise_if_unsound
@@ -178,6 +180,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         Returns:
             NumPy array of shape `(samples, local layers, num_classes)`.
         """
+        check_samples(x)
         return self._graph.goodness_model().predict(
             x, batch_size=batch_size, verbose=verbose, steps=steps
         )
@@ -291,6 +294,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
     ):
         if not keras_private.is_within_fit(kwargs):
             y, sample_weight = check_data(x, y, sample_weight, self.num_classes)
+            check_sizes(batch_size=batch_size)
         results = super().evaluate(
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
@@ -323,13 +327,14 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         goodness = {call.index: call.run() for call in calls}
         return self._readout.combine(goodness.items())
 
-    def predict(self, *args, **kwargs):
+    def predict(self, x, *args, **kwargs):
         """Combined goodness (logits) of samples, as in `keras.Model`.
 
         Layers whose contribution is zero, and on which no other layer
         depends, are not computed.
         """
-        return pruned(self, super().predict)(*args, **kwargs)
+        check_samples(x)
+        return pruned(self, super().predict)(x, *args, **kwargs)
 
     def predict_on_batch(self, x):
         return pruned(self, super().predict_on_batch)(x)

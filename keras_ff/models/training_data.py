@@ -5,9 +5,11 @@ import numpy as np
 from keras import ops
 from keras import tree
 
+from keras_ff.checks import check_fraction
+from keras_ff.checks import check_integer
 from keras_ff.datasets import ArrayBatches
 from keras_ff.labels import check_labels
-from keras_ff.labels import check_weight_shape
+from keras_ff.labels import check_sample_weight
 from keras_ff.labels import class_numbers
 
 
@@ -38,8 +40,16 @@ def check_data(x, y, sample_weight, num_classes):
         return y, sample_weight
     check_labels(y, num_classes)
     y, sample_weight = as_array(y), as_array(sample_weight)
-    check_weight_shape(sample_weight)
-    _check_samples(x)
+    check_sample_weight(sample_weight)
+    check_samples(x)
+    sizes = [
+        len(a) for a in tree.flatten((x, y, sample_weight)) if a is not None
+    ]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            "`x`, `y` and `sample_weight` must hold the same number of "
+            f"samples. Received: {sizes}"
+        )
     return y, sample_weight
 
 
@@ -49,8 +59,8 @@ def check_batch(x, y, sample_weight, num_classes):
     return check_data(x, y, sample_weight, num_classes)
 
 
-def _check_samples(x):
-    """Raises if arrays hold no samples, or Python objects."""
+def check_samples(x):
+    """Raises if arrays hold no samples, or something else than numbers."""
     if not are_arrays(x):
         return
     for array in tree.flatten(x):
@@ -59,11 +69,24 @@ def _check_samples(x):
                 "`x` must hold samples. Received: an array of shape "
                 f"{tuple(array.shape)}"
             )
-        if str(array.dtype) == "object":
+        kind = getattr(array.dtype, "kind", "f")
+        if kind in "Oc":
             raise TypeError(
-                "`x` must be arrays of numbers. Received: an array of Python "
-                "objects (dtype object). Are all samples of one shape?"
+                "`x` must be arrays of real numbers. Received: an array of "
+                + (
+                    "Python objects (dtype object). Are all samples of one "
+                    "shape?"
+                    if kind == "O"
+                    else f"dtype {array.dtype}"
+                )
             )
+
+
+def check_sizes(**sizes):
+    """Raises if a size of batches is neither `None` nor a positive integer."""
+    for name, size in sizes.items():
+        if size is not None:
+            check_integer(name, size, minimum=1)
 
 
 def _check_validation_data(data, num_classes):
@@ -132,6 +155,12 @@ def fit_data(
         Dict of the same arguments.
     """
     num_classes = model.num_classes
+    check_sizes(
+        batch_size=batch_size,
+        validation_batch_size=validation_batch_size,
+        steps_per_epoch=steps_per_epoch,
+    )
+    check_fraction("validation_split", validation_split)
     y, sample_weight = check_data(x, y, sample_weight, num_classes)
     validation_data = _check_validation_data(validation_data, num_classes)
     validation_batch_size = validation_batch_size or batch_size

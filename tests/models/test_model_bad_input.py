@@ -140,13 +140,54 @@ def test_validation_data_of_another_length(validation):
     [
         (X[:0], ValueError, r"`x` must hold samples.*\(0, 5\)"),
         (X.astype(object), TypeError, "Python objects"),
+        (X.astype(complex), TypeError, "real numbers.*complex128"),
+        (X[:5], ValueError, r"same number of samples. Received: \[5, 12\]"),
     ],
-    ids=["empty", "objects"],
+    ids=["empty", "objects", "complex", "fewer"],
 )
 @pytest.mark.parametrize("entrance", ["fit", "evaluate", "train_on_batch"])
 def test_inputs_that_are_none(entrance, x, error, message):
     with pytest.raises(error, match=message):
-        getattr(compiled(), entrance)(x, Y[: len(x)])
+        getattr(compiled(), entrance)(x, Y if len(x) else Y[:0])
+
+
+def test_no_samples_to_predict():
+    for method in (compiled().predict, compiled().goodness):
+        with pytest.raises(ValueError, match="`x` must hold samples"):
+            method(X[:0])
+
+
+@pytest.mark.parametrize(
+    "weight, error, message",
+    [
+        ([np.nan] * 12, ValueError, "finite and not negative"),
+        ([-1.0] * 12, ValueError, "weights from -1.0 to -1.0"),
+        (["a"] * 12, TypeError, "must be numbers"),
+        ([1.0] * 11, ValueError, r"Received: \[12, 12, 11\]"),
+        (2.0, ValueError, r"of shape \(\)"),
+    ],
+)
+def test_sample_weights_that_are_none(weight, error, message):
+    for method in (compiled().fit, compiled().evaluate):
+        with pytest.raises(error, match=message):
+            method(X, Y, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "argument, value, error",
+    [
+        ("batch_size", 0, ValueError),
+        ("batch_size", 2.5, TypeError),
+        ("validation_batch_size", -1, ValueError),
+        ("steps_per_epoch", 0, ValueError),
+        ("validation_split", 1.5, ValueError),
+        ("validation_split", -0.1, ValueError),
+    ],
+)
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_sizes_that_are_none(argument, value, error, shuffle):
+    with pytest.raises(error, match=f"`{argument}` must be.*{value}"):
+        compiled().fit(X, Y, shuffle=shuffle, **{argument: value})
 
 
 @pytest.mark.parametrize(
@@ -339,6 +380,15 @@ def test_streamed_labels_of_unknown_shape(shape):
         ),
     )
     with pytest.raises(ValueError, match="unknown shape.*tf.ensure_shape"):
+        compiled().fit(stream, verbose=0)
+
+
+@pytest.mark.skipif(
+    BACKEND == "tensorflow", reason="sizes are not known in its graph"
+)
+def test_streamed_batch_without_samples():
+    stream = Stream((2, lambda x, y: (x[:0], y[:0])))
+    with pytest.raises(ValueError, match="batch must hold samples"):
         compiled().fit(stream, verbose=0)
 
 

@@ -130,6 +130,11 @@ class LocalStep:
         if y is None:
             raise ValueError("Labels are needed. Received: y=None")
         check_label_shape(y, self.num_classes)
+        if y.shape[0] == 0:
+            raise ValueError(
+                "A batch must hold samples. Received: labels of shape "
+                f"{tuple(y.shape)}"
+            )
         check_weight_shape(sample_weight)
         check_form(self.loss, y)
 
