@@ -92,6 +92,34 @@ def epoch_batches(x, y=None, sample_weight=None, batch_size=None, steps=None):
         yield from buffer
 
 
+class JaxSync:
+    """A mixin for models on JAX that hold the newest values themselves.
+
+    In its loops Keras writes `_jax_state` to the variables when it needs to.
+    """
+
+    def _newest_values(self):
+        """Lists of values in the order of Keras's, or `None`."""
+        raise NotImplementedError
+
+    def _values_are_written(self):
+        raise NotImplementedError
+
+    def jax_state_sync(self):
+        values = self._newest_values()
+        if values is not None:
+            trainable, others, *more = values
+            self._jax_state = {
+                "trainable_variables": trainable,
+                "non_trainable_variables": others,
+                "optimizer_variables": more[0] if len(more) == 2 else None,
+                "metrics_variables": more[-1] if more else None,
+            }
+            self._jax_state_synced = False
+        super().jax_state_sync()
+        self._values_are_written()
+
+
 def end_jax_training(model):
     """Writes the state of a loop on JAX back to the variables."""
     model.jax_state_sync()

@@ -35,7 +35,7 @@ NAMES = [
 if JAX:
     NAMES += [
         (MODEL, name, "weights after Ctrl-C on JAX")
-        for name in ("jax_state_sync", "_jax_state")
+        for name in ("jax_state_sync", "_jax_state", "_jax_state_synced")
     ]
 
 

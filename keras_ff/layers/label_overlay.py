@@ -69,6 +69,8 @@ class LabelOverlay(keras.layers.Layer):
 
     def call(self, inputs, labels=None):
         k = self.num_classes
+        # Integers, which Keras leaves as they are, have no 1 / num_classes.
+        inputs = ops.cast(inputs, self.compute_dtype)
         if labels is None:
             labels = ops.eye(k)[None]
         elif len(labels.shape) == 2:

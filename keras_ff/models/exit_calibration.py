@@ -60,9 +60,15 @@ def calibrate_early_exit(
             "Sample weights must not be negative, nor all zero. Received: "
             f"weights from {sample_weights.min()} to {sample_weights.max()}"
         )
+    combined = np.concatenate(combined)
+    if not np.all(np.isfinite(combined)):
+        raise ValueError(
+            "The goodness of some samples is NaN or infinite. Look for NaN in "
+            "`x` and in the weights of the model."
+        )
     stages = model._graph.stages(used)
     return calibrate(
-        np.concatenate(combined),
+        combined,
         np.concatenate(labels),
         sample_weights,
         np.cumsum([stage.num_local_layers for stage in stages]),

@@ -62,7 +62,11 @@ class ForwardForwardReadout(Readout):
         right = class_rows(y, logits)
         right = ops.where(ops.isfinite(right), right, 0.0)
         noise = keras.random.uniform(
-            ops.shape(logits), minval=1e-7, maxval=1.0, seed=self._seeds
+            ops.shape(logits),
+            minval=1e-7,
+            maxval=1.0,
+            dtype=logits.dtype,
+            seed=self._seeds,
         )
         # The largest of logits with Gumbel noise is a draw from their softmax.
         scores = ops.log_softmax(logits) - ops.log(-ops.log(noise))

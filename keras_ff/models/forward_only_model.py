@@ -16,6 +16,8 @@ from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.loss_rules import check_loss
 from keras_ff.models.pruned import pruned
 from keras_ff.models.readout import Readout
+from keras_ff.models.soundness import raise_if_labels_wrong
+from keras_ff.models.soundness import raise_if_unsound
 from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_data import as_pipeline
 from keras_ff.models.training_data import check_batch
@@ -24,7 +26,6 @@ from keras_ff.models.training_data import check_samples
 from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
-from keras_ff.models.training_state import raise_if_unsound
 from keras_ff.models.truncate import truncate
 
 
@@ -298,13 +299,13 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         results = super().evaluate(
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
-        self._statistics.check_labels(training=False)
+        raise_if_labels_wrong(self)
         return results
 
     def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
         y, sample_weight = check_batch(x, y, sample_weight, self.num_classes)
         results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
-        raise_if_unsound(self)
+        raise_if_unsound(self, epoch_ended=False)
         return results
 
     def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):

@@ -35,7 +35,7 @@ class LocalStatistics(keras.metrics.Metric):
         self.weighted_loss = add("weighted_loss", (size,))
         self.penalty = add("penalty", (size,))
         self.hits = add("hits", (size,))
-        # How many labels were no class, and the last of them.
+        # How many labels were no class, and one of them.
         self.wrong_labels = add("wrong_labels", ())
         self.wrong_label = add("wrong_label", ())
         if measures_intervals:
@@ -66,6 +66,7 @@ class LocalStatistics(keras.metrics.Metric):
         """
         wrong, example = count_wrong(y, self.num_classes)
         labels = ops.cast(class_numbers(target), "int32")
+        goodness = [ops.cast(scores, "float32") for scores in goodness]
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
         self.loss.assign_add(batch * ops.stack(losses))
@@ -126,37 +127,10 @@ class LocalStatistics(keras.metrics.Metric):
         """Whether there was a sample, of a weight other than zero."""
         return bool(_numpy(self.weight))
 
-    def check_labels(self, training):
-        """Raises if a label was no class.
-
-        Args:
-            training: bool, whether the batches were trained on.
-        """
-        wrong, example = _numpy(self.wrong_labels), _numpy(self.wrong_label)
-        if wrong:
-            raise ValueError(
-                f"Labels must be whole numbers in [0, {self.num_classes}), or "
-                "rows of finite numbers that are not negative. Received: "
-                f"{example:g} ({wrong:g} such labels)."
-                + training
-                * (
-                    " The batch with this label was not trained on, nor any "
-                    "after it."
-                )
-            )
-
-    def check_losses(self):
-        """Raises if the loss of a layer was not a number."""
+    def broken_layers(self):
+        """The names of the layers whose loss was not finite."""
         total = _numpy(self.loss) + _numpy(self.penalty)
-        broken = [n for n, v in zip(self.names, total) if not np.isfinite(v)]
-        if broken:
-            raise ValueError(
-                f"The loss of local layer '{broken[0]}' became NaN or "
-                f"infinite (first of {len(broken)} such layers of "
-                f"{len(self.names)}). Training stopped; the weights are those "
-                "from before that batch. Look for NaN in the data or lower "
-                "the learning rate."
-            )
+        return [n for n, v in zip(self.names, total) if not np.isfinite(v)]
 
 
 def _hits(goodness, labels, weights):

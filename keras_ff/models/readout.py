@@ -109,7 +109,7 @@ class Readout(keras.layers.Layer):
     def combine(self, numbered_goodness):
         """The weighted sum over pairs of layer number and goodness."""
         return sum(
-            self.contribution_weights[i] * goodness
+            self.contribution_weights[i] * ops.cast(goodness, "float32")
             for i, goodness in numbered_goodness
         )
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_ff import keras_private
+from keras_ff.models.soundness import raise_if_unsound
 
 
 class TrainingState(keras.callbacks.Callback):
@@ -77,17 +78,6 @@ class TrainingState(keras.callbacks.Callback):
 def _is_finite(value):
     value = float(value)
     return abs(value) < float("inf")
-
-
-def raise_if_unsound(model):
-    """Raises if a batch since the last reset could not be trained on."""
-    try:
-        model._statistics.check_labels(training=True)
-        model._statistics.check_losses()
-    except ValueError:
-        # The next batch is judged by itself.
-        model._statistics.reset_state()
-        raise
 
 
 def _start_epoch(model):

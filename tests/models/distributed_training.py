@@ -5,6 +5,7 @@ A process of its own: devices are made before a backend starts.
 
 import json
 import os
+from contextlib import nullcontext
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
@@ -50,10 +51,47 @@ else:
     with strategy.scope():
         two, two_history = train()
 
+
+def refused():
+    """The error for two wrong labels, and how far it moved the weights."""
+    model = dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
+    x, y = data(16)
+    # The first batch trains, the second has a wrong label for each device.
+    model.fit(x, y, verbose=0)
+    before = [numpy(v) for v in model.weights]
+    y[[1, 14]] = 77
+    message = ""
+    try:
+        model.fit(Batches(x, y), verbose=0)
+    except ValueError as error:
+        message = str(error)
+    pairs = [
+        (numpy(v), old) for v, old in zip(model.weights, before) if v.trainable
+    ]
+    return message, max(float(np.abs(a - b).max()) for a, b in pairs)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.arrays
+
+
+with strategy.scope() if BACKEND == "tensorflow" else nullcontext():
+    message, moved = refused()
 print(
     json.dumps(
         {
             "devices": devices,
+            "message": message,
+            "moved": moved,
             "weights": max(
                 float(np.abs(a - b).max()) for a, b in zip(one, two)
             ),

@@ -24,3 +24,6 @@ def test_two_devices_train_as_one():
     assert difference["devices"] == 2
     assert difference["weights"] < 1e-6
     assert difference["logs"] < 1e-5
+    # A batch that is not sound for one device is for none.
+    assert difference["moved"] == 0
+    assert "Received: 77 (2 such labels)" in difference["message"]

@@ -248,6 +248,39 @@ def test_the_readout_learns_from_its_own_loss():
     assert logs["accuracy"] == pytest.approx(accuracy(logits, Y[:8]))
 
 
+def test_the_readouts_gradient_is_clipped_and_checked():
+    model = with_readout(compiled(rate=1.0, layer_clipnorm=0.01))
+    kernel = model._readout.classifier.kernel
+    before = numpy(kernel)
+    model.train_on_batch(X[:8], Y[:8])
+    norm = np.linalg.norm(numpy(kernel) - before)
+    assert norm == pytest.approx(0.01, rel=1e-3)
+    kernel.assign(np.full(kernel.shape, 3e38))
+    before = state(model)
+    with pytest.raises(ValueError, match="became NaN or infinite"):
+        model.train_on_batch(X[:8], Y[:8])
+    weights = [numpy(v) for v in model.trainable_variables]
+    for value in weights:
+        assert any(np.array_equal(value, old) for old in before)
+
+
+def test_integers_are_taken_as_the_same_floats():
+    pixels = np.random.default_rng(0).integers(0, 256, (8, *SHAPE))
+    found = []
+    for dtype in ("float32", "uint8"):
+        keras.utils.set_random_seed(3)
+        model = ForwardForwardModel(
+            [keras.Input(SHAPE, dtype=dtype), layers.FFDense(7)],
+            num_classes=CLASSES,
+            inference="readout",
+        )
+        with_readout(model).compile(optimizer="adam")
+        x = pixels.astype(dtype)
+        found.append(model.predict(x, verbose=0))
+        model.fit(x, Y[:8], verbose=0)
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 def test_no_gradient_leaves_a_layer():
     """A layer's step does not depend on the layers above it."""
     results = []

@@ -1,6 +1,10 @@
 """Keras's callbacks do with a forward-only model what they are there for."""
 
 import csv
+import pathlib
+import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -276,3 +280,127 @@ def test_step_that_fails_keeps_the_weights():
         with pytest.raises(Exception, match="shape|size"):
             use(x, y, verbose=0)
         assert_same([numpy(v) for v in model.trainable_variables], before)
+
+
+@pytest.fixture
+def interrupts(monkeypatch):
+    """Ctrl-C right before or after a step on JAX, of a number from 0."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    steps = {}
+
+    def patch(name, when, number):
+        make = getattr(keras.Model, f"make_{name}")
+
+        def made(self, force=False):
+            make(self, force)
+            function = getattr(self, name)
+
+            def step(state, iterator):
+                count = steps[name] = steps.get(name, -1) + 1
+                if (when, number) == ("before", count):
+                    signal.raise_signal(signal.SIGINT)
+                result = function(state, iterator)
+                if (when, number) == ("after", count):
+                    signal.raise_signal(signal.SIGINT)
+                return result
+
+            setattr(self, name, step)
+
+        monkeypatch.setattr(keras.Model, f"make_{name}", made)
+
+    yield patch
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.only_on("jax")
+@pytest.mark.parametrize(
+    "name, when, number, steps",
+    [
+        ("train_function", "before", 0, 0),
+        ("train_function", "after", 0, 1),
+        ("train_function", "before", 4, 4),
+        ("train_function", "after", 4, 5),
+        ("test_function", "after", 0, 3),
+        ("predict_function", "after", 1, 0),
+    ],
+)
+def test_interrupt_between_a_step_and_the_storing_of_its_values(
+    interrupts, name, when, number, steps
+):
+    x, y = data()
+
+    def make():
+        keras.utils.set_random_seed(1)
+        model = dense_model()
+        # Before the first step the averages are zero.
+        optimizer = keras.optimizers.SGD(0.1, use_ema=steps > 0)
+        model.compile(optimizer=optimizer)
+        return model
+
+    expected = make()
+    for i in range(steps):
+        batch = slice(8 * (i % 3), 8 * (i % 3) + 8)
+        expected.train_on_batch(x[batch], y[batch])
+    expected.optimizer.build(expected.trainable_variables)
+    model = make()
+    interrupts(name, when, number)
+    with pytest.raises(KeyboardInterrupt):
+        if name == "predict_function":
+            model.predict(x, batch_size=8, verbose=0)
+        else:
+            model.fit(
+                x,
+                y,
+                batch_size=8,
+                epochs=2,
+                verbose=0,
+                shuffle=False,
+                validation_data=(x, y) if name == "test_function" else None,
+            )
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if steps:
+        # Keras ends an interrupted `fit` with the averages, too.
+        expected.optimizer.finalize_variable_values(expected.trainable_weights)
+    assert_close(
+        [numpy(v) for v in model.trainable_variables],
+        [numpy(v) for v in expected.trainable_variables],
+    )
+    if name != "predict_function":
+        assert int(model.optimizer.iterations) == steps
+    for variable in model.variables + model.optimizer.variables:
+        assert np.isfinite(numpy(variable)).all(), variable.path
+    model.fit(x, y, verbose=0)
+
+
+def test_fit_goes_on_after_an_error_in_a_callback_with_averaged_weights():
+    model = dense_model()
+    model.compile(optimizer=keras.optimizers.SGD(0.1, use_ema=True))
+    x, y = data()
+
+    def fail(batch, logs):
+        if batch == 1:
+            raise RuntimeError("of the callback")
+
+    with pytest.raises(RuntimeError, match="of the callback"):
+        model.fit(
+            x,
+            y,
+            batch_size=8,
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=fail)],
+        )
+    for _ in range(2):
+        history = model.fit(x, y, verbose=0).history
+        assert np.isfinite(history["loss"][0])
+    for value in state(model):
+        assert np.isfinite(value).all()
+
+
+@pytest.mark.only_on("jax")
+def test_process_ends_after_interrupts_at_any_time():
+    script = pathlib.Path(__file__).parent / "interrupted_training.py"
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["12", "interrupts"]

@@ -9,11 +9,11 @@ from tiny_models import CLASSES
 from tiny_models import FEATURES
 from tiny_models import assert_close
 from tiny_models import assert_same
+from tiny_models import copy_state
 from tiny_models import data
 from tiny_models import dense_block
 from tiny_models import numpy
 from tiny_models import state
-from tiny_models import twin
 
 from keras_ff import layers
 from keras_ff.models import ForwardOnlyModel
@@ -212,7 +212,96 @@ class Augmentation(Graph):
         return [first, get("b")(x, training=training)[1]]
 
 
+@keras.saving.register_keras_serializable(package="keras_ff_tests")
+class UsualSignature(layers.LocalBlock):
+    """As Keras's users write `call`."""
+
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=training)
+
+
+@keras.saving.register_keras_serializable(package="keras_ff_tests")
+class SilentNoise(keras.layers.Layer):
+    """Knows of training only what Keras tells the layers inside."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.noise = keras.layers.GaussianNoise(0.5, seed=3)
+
+    def call(self, inputs):
+        return self.noise(inputs)
+
+
+class TrainingInTheGraph(Graph):
+    """Keras puts what is known when a model runs over what was given."""
+
+    def build(self):
+        inputs = keras.Input((FEATURES,))
+        parts = [
+            keras.layers.Dense(6, activation="relu"),
+            keras.layers.Dropout(0.3, seed=8),
+        ]
+        head = layers.GoodnessProjection(CLASSES)
+        x = SilentNoise(name="noise")(inputs)
+        x, first = UsualSignature(parts, head, name="a")(x)
+        _, second = dense_block("b")(x, training=True)
+        return ForwardOnlyModel(inputs, [first, second])
+
+    def goodness(self, get, x, training):
+        x = get("noise")(x, training=training)
+        x, first = get("a")(x, training=training)
+        return [first, get("b")(x, training=training)[1]]
+
+
+class SharedHead(Graph):
+    def build(self):
+        head = layers.GoodnessProjection(CLASSES, name="head")
+        return ForwardOnlyModel(
+            [
+                keras.Input((FEATURES,)),
+                *[
+                    layers.LocalBlock(
+                        keras.layers.Dense(6, activation="relu"),
+                        head,
+                        name=name,
+                    )
+                    for name in "ab"
+                ],
+            ]
+        )
+
+    def goodness(self, get, x, training):
+        x, first = get("a")(x, training=training)
+        return [first, get("b")(x, training=training)[1]]
+
+
+class TiedLayers(SharedHead):
+    """One layer in two blocks, and twice in one of them."""
+
+    def build(self):
+        tied = keras.layers.Dense(
+            FEATURES,
+            activation="tanh",
+            kernel_regularizer="l2",
+            name="tied",
+        )
+        return ForwardOnlyModel(
+            [
+                keras.Input((FEATURES,)),
+                *[
+                    layers.LocalBlock(
+                        parts, layers.GoodnessProjection(CLASSES), name=name
+                    )
+                    for name, parts in (("a", [tied, tied]), ("b", [tied]))
+                ],
+            ]
+        )
+
+
 GRAPHS = [
+    TrainingInTheGraph,
+    SharedHead,
+    TiedLayers,
     ListOfLayers,
     Residual,
     Concatenation,
@@ -243,7 +332,9 @@ def test_graph_trains_and_predicts_as_by_hand(graph):
     called = model(x, training=False)
     assert_close([numpy(called)], [expected.sum(axis=1)])
 
-    hand_model = twin(model)
+    # Built, not cloned: a clone's layers share nothing.
+    hand_model = graph.build()
+    copy_state(model, hand_model)
     hand = ByHand(
         hand_model,
         lambda get, x: graph.goodness(

@@ -1,38 +1,12 @@
 import jax
 import keras
 
-from keras_ff import keras_private
+from keras_ff.models.trainers.jax_loops import JaxLoops
 from keras_ff.models.trainers.local_step import LocalStep
 
 
-class LocalTrainer(LocalStep):
+class LocalTrainer(LocalStep, JaxLoops):
     """The local step on JAX: one `value_and_grad` a layer in one function."""
-
-    def fit(self, *args, **kwargs):
-        return self._keep_variables(super().fit, args, kwargs)
-
-    def evaluate(self, *args, **kwargs):
-        return self._keep_variables(super().evaluate, args, kwargs)
-
-    def predict(self, *args, **kwargs):
-        return self._keep_variables(super().predict, args, kwargs)
-
-    def _keep_variables(self, method, args, kwargs):
-        """Keras empties the variables in its loops; errors must not."""
-        variables = self.variables + self.metrics_variables
-        if getattr(self, "optimizer", None) is not None:
-            variables = variables + self.optimizer.variables
-        before = [variable.value for variable in variables]
-        try:
-            return method(*args, **kwargs)
-        except BaseException:
-            # What the last batch left, if there was one.
-            keras_private.end_jax_training(self)
-            for variable, value in zip(variables, before):
-                # A step that began has used the values up.
-                if keras_private.is_empty(variable) and not value.is_deleted():
-                    variable.assign(value)
-            raise
 
     def train_step(self, state, data):
         variables = (

@@ -141,6 +141,10 @@ class LocalStep:
     def _seed_epoch(self, seed):
         """Seeds the backend's own generator, if Keras draws from it."""
 
+    def _values_of_replicas(self, variable):
+        """The value that each replica counted in a variable, in NumPy."""
+        return [ops.convert_to_numpy(variable)]
+
     def _unscale(self, loss):
         """Undoes what the backend's data parallelism does to a loss."""
         return loss

@@ -38,6 +38,10 @@ class LocalTrainer(LocalStep):
         )
         return outputs, [tf.convert_to_tensor(g) for g in gradients]
 
+    def _values_of_replicas(self, variable):
+        local_results = self.distribute_strategy.experimental_local_results
+        return [value.numpy() for value in local_results(variable.value)]
+
     def _unscale(self, loss):
         # Keras divides losses by the replicas, over which it sums gradients.
         return loss * tf.distribute.get_strategy().num_replicas_in_sync
