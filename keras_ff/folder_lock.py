@@ -28,11 +28,15 @@ class FolderLock:
     def __init__(self, path):
         self.path = os.fspath(path)
 
-    def acquire(self):
-        """Takes the lock, without waiting.
+    def acquire(self, take_over=True):
+        """Takes the lock, without waiting, if it is not held already.
+
+        Args:
+            take_over: bool, whether also from another one of this process.
 
         Raises:
-            ValueError: if another process has it.
+            ValueError: if another process has it, or another one of this
+                process that it may not take it from.
             OSError: if the file cannot be written.
         """
         key = os.path.realpath(self.path)
@@ -41,6 +45,11 @@ class FolderLock:
         if held is None or held.process != os.getpid():
             held = _Held(key, self._open())
             _HELD[key] = held
+        elif not take_over and not held.belongs_to(self):
+            raise ValueError(
+                f"{os.path.dirname(self.path)} was taken over by another run "
+                "in this process. Give every run a folder of its own."
+            )
         held.give_to(self)
 
     def is_held(self):

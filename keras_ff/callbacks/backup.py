@@ -171,11 +171,7 @@ class Backup(keras.callbacks.Callback):
         self._logs = [*self._logs[:epoch], row]
         if not self._writes():
             return
-        if not self._lock.is_held():
-            raise ValueError(
-                f"Another `Backup` of this process took {self.folder} over. "
-                "Give every training a folder of its own."
-            )
+        self._lock.acquire(take_over=False)
         # A training that begins anew does not go back to an earlier one.
         before = self._record
         if before is not None and before["epoch"] > epoch:
