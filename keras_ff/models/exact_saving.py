@@ -45,6 +45,7 @@ class ExactSaving:
         return super().save(filepath, *args, **kwargs)
 
     def save_own_variables(self, store):
+        self._build_optimizer()
         for i, state in enumerate(self._seed_states()):
             store[f"seed_state_{i}"] = ops.convert_to_numpy(state)
 
@@ -56,8 +57,15 @@ class ExactSaving:
         for name, state in states.items():
             if name in store:
                 state.assign(store[name])
+        self._build_optimizer()
+
+    def _build_optimizer(self):
+        """Makes the optimizer's variables, without which it has no state.
+
+        Keras makes them in `fit`, and leaves out what it saved if they are
+        not there to take it.
+        """
         if self.compiled and self.optimizer is not None:
-            # Keras skips the state of an optimizer that has no variables yet.
             self.optimizer.build(self.trainable_variables)
 
     def _seed_states(self):

@@ -7,6 +7,7 @@ is trained, copied in every way there is, compared and trained on.
 import copy
 import json
 import pickle
+import warnings
 
 import keras
 import numpy as np
@@ -139,6 +140,39 @@ def two():
     return chain(caw(), block())
 
 
+def under_a_policy():
+    """Keras scales the loss, as the policy of this session is then."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        return two()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@keras.saving.register_keras_serializable(package="keras_ff_tests")
+class Halves(contributions.Contribution):
+    """A contribution of one's own, with a state that is no constant."""
+
+    source = "training"
+
+    def __init__(self, share=0.5):
+        self.share = share
+
+    def initial_weights(self, num_layers):
+        return np.full(num_layers, self.share, "float32")
+
+    def update(self, statistics):
+        return self.share * self.weights + statistics.mean_loss()
+
+    def get_config(self):
+        return {"share": self.share}
+
+
+def of_ones_own():
+    return chain(caw(), block(), contribution=Halves(0.25))
+
+
 # === What is done to a model after it was made ===
 
 
@@ -216,6 +250,8 @@ ROWS = {
     "normalization": dict(make=normalized),
     "localized": dict(make=localized),
     "nested_model": dict(make=lambda: chain(block(parts=nested()), caw())),
+    "own_contribution": dict(make=of_ones_own),
+    "session_policy": dict(make=under_a_policy),
     "dtypes": dict(make=of_several_dtypes, optimizer=scaling),
     "frozen_layer": dict(make=two, change=freeze("caw")),
     "frozen_block": dict(make=two, change=freeze("block")),
@@ -366,6 +402,35 @@ def test_copies_are_the_model_and_train_on_as_it_does(name, tmp_path):
         assert train_on(twin, batches) == logs
         assert_same(state(twin), state(model))
         assert_same(optimizer_state(twin), optimizer_state(model))
+
+
+@pytest.mark.parametrize("change", ["quantize", "lora"])
+def test_copies_of_changed_layers_predict_the_same(change, tmp_path):
+    # Keras's files merge LoRA into the kernel, so training is another.
+    model = compiled(two(), {})
+    x, _ = data(8)
+    if change == "quantize":
+        before = model.predict(x, verbose=0)
+        with warnings.catch_warnings():
+            # That layers without kernels cannot be.
+            warnings.simplefilter("ignore")
+            model.quantize("int8")
+        assert np.abs(model.predict(x, verbose=0) - before).max() > 0
+    else:
+        for name, part in (("caw", "operation"), ("block", "layers")):
+            layer = getattr(model.get_layer(name), part)
+            layer = layer[0] if part == "layers" else layer
+            layer.enable_lora(2)
+            layer.lora_kernel_b.assign(layer.lora_kernel_b + 0.5)
+        compiled(model, {})
+    prediction = model.predict(x, verbose=0)
+    trainable = [v.path for v in model.trainable_variables]
+    for way in (by_file, by_deepcopy, *UNCOMPILED):
+        twin = way(model, tmp_path)
+        assert [v.path for v in twin.trainable_variables] == trainable
+        np.testing.assert_allclose(
+            twin.predict(x, verbose=0), prediction, rtol=1e-5, atol=1e-6
+        )
 
 
 def compile_config(model):

@@ -96,6 +96,10 @@ def test_predict_evaluate_and_reload_use_the_sum(tmp_path):
     np.testing.assert_array_equal(
         loaded.predict(x, verbose=0), model.predict(x, verbose=0)
     )
+    logs = [m.fit(x, y, verbose=0, shuffle=False) for m in (model, loaded)]
+    assert logs[0].history == logs[1].history
+    for a, b in zip(model.variables, loaded.variables):
+        np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
 def test_one_head_is_a_plain_model():
