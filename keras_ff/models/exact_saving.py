@@ -65,7 +65,9 @@ class ExactSaving:
         Keras makes them in `fit`, and leaves out what it saved if they are
         not there to take it.
         """
-        if self.compiled and self.optimizer is not None:
+        if not self.compiled or self.optimizer is None:
+            return
+        if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
     def _seed_states(self):

@@ -80,10 +80,13 @@ class LayerGraph:
         return [found[id(x)].operation for x in self.goodness_tensors]
 
     def check_trainable(self):
-        """Raises if a layer that is not local has become trainable."""
+        """Raises if no local loss would train what is to be trained."""
         for node in self._nodes:
-            if not isinstance(node.operation, LocalLayer):
-                check_not_trainable(node.operation)
+            layer = node.operation
+            if not isinstance(layer, LocalLayer):
+                check_not_trainable(layer)
+            if isinstance(layer, keras.Layer) and not layer.trainable:
+                _check_frozen(layer)
 
     def walk(self, inputs, training, needed=None, arguments=None):
         """Runs the layers in order; the local ones are the caller's to run.
@@ -202,6 +205,16 @@ def check_not_trainable(layer):
             "keras_ff.layers.LocalBlock([keras.layers."
             f"{kind}(...)], goodness=keras_ff.layers.GoodnessProjection("
             "num_classes)), or freeze it with `layer.trainable = False`."
+        )
+
+
+def _check_frozen(layer):
+    thawed = [v.path for v in layer.weights if v.trainable]
+    if thawed:
+        raise ValueError(
+            f"Layer '{layer.name}' is frozen, but not all of its weights are: "
+            f"{thawed}. Set `layer.trainable = True` and freeze the parts "
+            "that are not to learn."
         )
 
 

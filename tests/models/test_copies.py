@@ -68,6 +68,14 @@ def localized():
     return models.localize(backbone, CLASSES, cut=["two"])
 
 
+def with_backbone():
+    inputs = keras.Input((FEATURES,), name="backbone_inputs")
+    outputs = keras.layers.Dense(4, name="deep")(inputs)
+    backbone = keras.Model(inputs, outputs, name="backbone")
+    backbone.trainable = False
+    return chain(backbone, caw())
+
+
 def graph():
     inputs = keras.Input((FEATURES,), name="inputs")
     x, first = block("first")(inputs)
@@ -258,6 +266,7 @@ ROWS = {
     "frozen_head": dict(make=two, change=freeze("caw", "head")),
     "frozen_sub_layer": dict(make=two, change=freeze("caw", "operation")),
     "frozen_in_block": dict(make=two, change=freeze("block", "layers", 0)),
+    "frozen_backbone": dict(make=with_backbone),
     "frozen_all": dict(make=two, change=freeze_all),
     "by_path": dict(make=two, optimizer=by_path),
     "averages": dict(make=two, optimizer=averaging),

@@ -582,6 +582,18 @@ def test_hint_of_that_error_works():
     compiled(plain([frozen, wrapped])).fit(X, Y, verbose=0)
 
 
+def test_part_that_is_thawed_in_a_frozen_layer():
+    model = plain([dense_block("a"), dense_block("b")])
+    layer = model.get_layer("b")
+    layer.trainable = False
+    layer.head.trainable = True
+    match = "'b' is frozen, but not all .*b/goodness_projection.*kernel"
+    with pytest.raises(ValueError, match=match):
+        compiled(model)
+    layer.head.trainable = False
+    compiled(model).fit(X, Y, verbose=0)
+
+
 def test_layer_that_becomes_trainable_later():
     frozen = keras.layers.Dense(4, name="thawed")
     frozen.trainable = False
