@@ -62,7 +62,15 @@ class Chief(keras_tuner_private.Servicer):
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(service, {method: hear})]
         )
-        server.add_insecure_port(address())
+        try:
+            server.add_insecure_port(address())
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"The chief cannot listen at {address()}. End whatever else "
+                "does (another chief?), or set KERASTUNER_ORACLE_IP to an "
+                "address of this machine and KERASTUNER_ORACLE_PORT to a free "
+                "port."
+            ) from error
         server.start()
         try:
             while not self.is_over():

@@ -67,8 +67,8 @@ class ReliableSearch(keras_tuner_private.Hooks):
             `overwrite`, if the folder holds anything but a search. In
             `search`, if the objective is not logged, if the folder is in use,
             or if a secret is needed.
-        RuntimeError: in `search`, if the chief does not answer or refuses
-            the worker.
+        RuntimeError: in `search`, if the chief does not answer, refuses the
+            worker or cannot listen at its address.
 
     Example:
 

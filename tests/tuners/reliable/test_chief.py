@@ -1,5 +1,6 @@
 """Whom the chief lets in."""
 
+import socket
 import threading
 
 import pytest
@@ -106,6 +107,13 @@ def test_strangers_are_turned_away(tmp_path, role, monkeypatch):
         thread.join(timeout=20)
     assert not thread.is_alive()
     assert statuses(tuner) == ["COMPLETED"] * 2
+
+
+def test_port_in_use(tmp_path, role):
+    ip, port = role("chief").split(":")
+    with socket.create_server((ip, int(port))):
+        with pytest.raises(RuntimeError, match=f"{port}. End .* a free port"):
+            make(tmp_path).search(verbose=0)
 
 
 def test_bounded_list_of_workers(tmp_path, clock):
