@@ -18,7 +18,7 @@ FAMILIES = {
     "backprop": "backprop",
 }
 # What differs from the method's settings: of a family, of its networks of one
-# architecture, of one recipe.
+# architecture, of one recipe. Any of `OPTIONS`.
 DIFFERENT = {
     "caw-resnet17": dict(learning_rate=(0.08, 0.006)),
     "caw-resnet17-mnist": dict(layer_options={"pooling": (0.97, 0.03, 0.03)}),
@@ -29,6 +29,10 @@ DIFFERENT = {
     "hff": dict(epochs=100),
     # What benchmarks/hff_search.py found.
     "hff-mlp": dict(layer_options={"embedding_size": 512}),
+}
+OPTIONS = {
+    *("epochs", "batch_size", "augment", "validation_split", "width"),
+    *("learning_rate", "weight_decay", "dropout", "layer_options"),
 }
 # Share of the training images that validates: (CAW-Conv, all others).
 VALIDATION = {
@@ -95,7 +99,13 @@ def _recipe(method, family, architecture, dataset):
     )
     name = f"{family}-{architecture}-{dataset}"
     for part in (family, f"{family}-{architecture}", name):
-        recipe.update(DIFFERENT.get(part, {}))
+        different = DIFFERENT.get(part, {})
+        if not set(different) <= OPTIONS:
+            raise ValueError(
+                f"`DIFFERENT[{part!r}]` may hold {sorted(OPTIONS)}. Received: "
+                f"{sorted(set(different) - OPTIONS)}"
+            )
+        recipe.update(different)
     return recipe
 
 

@@ -166,6 +166,7 @@ def build(recipe, info, width_multiplier):
         info.num_classes,
         method=method,
         width_multiplier=width_multiplier * recipe.get("width", 1.0),
+        dropout=recipe.get("dropout"),
         preprocessing=preprocessing,
         model_options={"layer_metrics": True} if logged else {},
         layer_options=recipe.get("layer_options"),

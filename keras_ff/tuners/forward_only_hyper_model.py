@@ -40,7 +40,8 @@ and `"deep_supervision"` |
 
     A hyperparameter is narrowed or fixed in KerasTuner's way, by registering
     it first, see the example. Those of some methods only have the parent
-    `method`.
+    `method`: register them with `parent_name="method", parent_values=[...]`,
+    the methods of the search that have it.
 
     The batch size is tuned, so `tuner.search` takes data that have none yet:
 
@@ -157,6 +158,7 @@ and `"deep_supervision"` |
         layer_options = self._ask(hp, "tune_layers", kinds)
         model_options = self._ask(hp, "tune_model")
         loss = self._ask(hp, "tune_loss")
+        _refuse_without_parent(hp)
         model = getattr(applications, architecture)(
             self.input_shape,
             self.num_classes,
@@ -251,6 +253,20 @@ and `"deep_supervision"` |
         backup.remove()
         history.history = backup.history()
         return history
+
+
+def _refuse_without_parent(hp):
+    """Refuses what was registered to no avail, as a trial would not use it."""
+    free = {known.name for known in hp.space if not known.conditions}
+    for known in hp.space:
+        if known.conditions and known.name in free:
+            values = list(known.conditions[-1].values)
+            raise FatalValueError(
+                f"`{known.name}` is a hyperparameter of some methods only, so "
+                "that it must be registered with them. Received: a space "
+                "where it has no parent. Register it with the arguments "
+                f"parent_name='method', parent_values={values}."
+            )
 
 
 def _several(names):

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 import keras_ff
 
 pytest.importorskip("matplotlib")
+from examples import recipes  # noqa: E402
 from examples.recipes import PUBLISHED  # noqa: E402
 from examples.recipes import RECIPES  # noqa: E402
 from examples.reproduce import build  # noqa: E402
@@ -21,6 +22,15 @@ from examples.reproduce import table  # noqa: E402
 
 def test_published_figures_belong_to_recipes():
     assert set(PUBLISHED) <= set(RECIPES)
+    # Nothing that differs is said of recipes that do not exist.
+    for name in recipes.DIFFERENT:
+        assert any(f"{recipe}-".startswith(f"{name}-") for recipe in RECIPES)
+
+
+def test_misspelt_difference_is_refused(monkeypatch):
+    monkeypatch.setitem(recipes.DIFFERENT, "caw-mlp", {"weight_decya": 0.1})
+    with pytest.raises(ValueError, match=r"'caw-mlp'.*\['weight_decya'\]"):
+        recipes.recipes_of("caw")
 
 
 # Weight decay and learning rates of the papers; HFF publishes none.

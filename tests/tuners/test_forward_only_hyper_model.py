@@ -65,13 +65,39 @@ def data(size=32):
     return x.astype("float32"), y
 
 
-def narrow(**fixed):
+def narrow(contribution=None, **fixed):
     """A space in which a network is built and compiled in no time."""
     space = keras_tuner.HyperParameters()
     space.Fixed("width_multiplier", 0.001)
     for name, value in fixed.items():
         space.Fixed(name, value)
+    if contribution:
+        space.Choice("method", ["projection"])
+        space.Fixed(
+            "contribution",
+            contribution,
+            parent_name="method",
+            parent_values=["projection"],
+        )
     return space
+
+
+def test_hyperparameter_without_its_parent_is_refused():
+    space = narrow()
+    space.Fixed("temperature", 3.0)
+    hypermodel = ForwardOnlyHyperModel(SHAPE, CLASSES, "mlp", "caw")
+    with pytest.raises(FatalValueError) as error:
+        hypermodel.build(space)
+    message = str(error.value)
+    assert "`temperature` is a hyperparameter of some methods only" in message
+    assert "parent_values=['caw']" in message
+    # As the message says.
+    space = narrow()
+    space.Choice("method", ["caw"])
+    space.Fixed("temperature", 3.0, "method", ["caw"])
+    model = hypermodel.build(space)
+    assert all(layer.head.temperature == 3.0 for layer in model.local_layers)
+    assert [p.name for p in space.space].count("temperature") == 1
 
 
 class Small(ForwardOnlyHyperModel):
