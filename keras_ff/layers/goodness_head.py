@@ -65,4 +65,4 @@ class GoodnessHead(CompositeLayer):
 
 def score_dtype(layer):
     """What a layer scores in: its own dtype, if that is not below float32."""
-    return keras.backend.result_type(layer.compute_dtype, "float32")
+    return "float64" if layer.compute_dtype == "float64" else "float32"

@@ -56,3 +56,15 @@ def test_config_round_trip():
     layer = layers.LabelOverlay(4, scale=0.5)
     copy = layers.LabelOverlay.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
+
+
+def test_whole_numbers():
+    """Their labels may lie between whole numbers."""
+    x = np.arange(10).reshape(2, 5)
+    overlay = layers.LabelOverlay(3, scale=0.5)
+    found = overlay(x)
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+    np.testing.assert_array_equal(
+        numpy(found)[:, :, :3], 0.5 * np.eye(3)[None].repeat(2, 0)
+    )
+    np.testing.assert_array_equal(numpy(found)[:, 1, 3:], x[:, 3:])
