@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import GoodnessHead
 
 
@@ -93,6 +94,7 @@ class AuxiliaryHead(GoodnessHead):
         self.scale = scale
 
     def build(self, input_shape):
+        super().build(input_shape)
         shape = tuple(input_shape)
         for layer in self.layers:
             if not layer.built:
@@ -105,7 +107,7 @@ class AuxiliaryHead(GoodnessHead):
                 name="scale",
                 shape=(),
                 initializer=keras.initializers.Constant(self.scale),
-                dtype="float32",
+                dtype=self.score_dtype,
                 autocast=False,
             )
 
@@ -113,7 +115,7 @@ class AuxiliaryHead(GoodnessHead):
         x = inputs
         for layer in self.layers:
             x = layer(x)
-        goodness = ops.cast(self.head(x), "float32")
+        goodness = ops.cast(self.head(x), self.score_dtype)
         if self.scale is not None:
             goodness = goodness * self.learned_scale
         return goodness
@@ -123,10 +125,8 @@ class AuxiliaryHead(GoodnessHead):
         # Its head knows the number of classes.
         del config["num_classes"]
         config.update(
-            layers=[
-                keras.saving.serialize_keras_object(x) for x in self.layers
-            ],
-            head=keras.saving.serialize_keras_object(self.head),
+            layers=[serialize_part(layer, self) for layer in self.layers],
+            head=serialize_part(self.head, self),
             scale=self.scale,
         )
         return config
@@ -137,4 +137,4 @@ class AuxiliaryHead(GoodnessHead):
         config = dict(config)
         config["layers"] = [revive(layer) for layer in config["layers"]]
         config["head"] = revive(config["head"])
-        return cls(**config)
+        return super().from_config(config)

@@ -80,7 +80,25 @@ def of_wrappers():
     )
 
 
-BLOCKS = (projected, of_a_sequential, of_built_layers, of_wrappers)
+def of_auxiliary_layers():
+    return layers.LocalBlock(
+        keras.layers.Dense(6, name="a"),
+        layers.AuxiliaryHead(
+            [keras.layers.Dense(4, name="x")],
+            layers.GoodnessProjection(3),
+            scale=2.0,
+        ),
+        name="local",
+    )
+
+
+BLOCKS = (
+    of_auxiliary_layers,
+    projected,
+    of_a_sequential,
+    of_built_layers,
+    of_wrappers,
+)
 
 
 def model_of(layer):
@@ -121,6 +139,11 @@ def freeze_embedding(layer):
     layer.head.embedding.trainable = False
 
 
+def freeze_auxiliary(layer):
+    layer.head.layers[0].trainable = False
+    layer.head.head.projection.trainable = False
+
+
 def freeze_inner(layer):
     layer.layers[0].layers[-1].trainable = False
 
@@ -141,6 +164,8 @@ CHANGES = (
     (caw, freeze_all),
     (caw, add_lora),
     (prototype, freeze_embedding),
+    (of_auxiliary_layers, freeze_auxiliary),
+    (of_auxiliary_layers, freeze_head),
     (projected, freeze_head),
     (projected, freeze_projection),
     (projected, freeze_all),

@@ -339,6 +339,20 @@ def test_dense_layers_have_no_data_format(name):
         np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-6)
 
 
+@pytest.mark.parametrize("normalization", ("group", "layer"))
+def test_dense_layers_of_sequences_have_no_data_format(normalization):
+    """The units of a dense layer are the last axis, whatever the setting."""
+    last = layers.CAWDense(6, NUM_CLASSES, normalization=normalization)
+    last.build((None, 4, 5))
+    perturb(last)
+    keras.config.set_image_data_format("channels_first")
+    first = layers.CAWDense(6, NUM_CLASSES, normalization=normalization)
+    first.build((None, 4, 5))
+    first.set_weights(last.get_weights())
+    for a, b in zip(first(batch((4, 5))), last(batch((4, 5)))):
+        np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-6)
+
+
 @each_layer
 def test_standalone_call_builds_the_layer(name):
     case = LAYERS[name]

@@ -113,3 +113,22 @@ def test_unknown(identifier):
 def test_group_without_a_number_of_classes():
     with pytest.raises(ValueError, match="num_classes"):
         get_normalization("group", num_classes=None, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "shape"),
+    [("instance", (4, 1, 1, 6)), ("group", (4, 1, 1, 3))],
+)
+def test_a_group_of_one_number_passes_where_there_is_a_map(identifier, shape):
+    """It would become zero: the next layer would have nothing to see."""
+    x = normal(shape, 1)
+    layer = normalization(identifier)
+    np.testing.assert_array_equal(numpy(layer(x)), x)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "units"), [("instance", 6), ("group", 3), ("layer", 1)]
+)
+def test_a_unit_that_is_a_group_is_refused(identifier, units):
+    with pytest.raises(ValueError, match=f"zero.*'rms' or None.*{units} units"):
+        normalization(identifier)(normal((4, units), 1))
