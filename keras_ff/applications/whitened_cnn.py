@@ -1,16 +1,9 @@
 import keras
 
+from keras_ff.applications.builder import Builder
 from keras_ff.contributions import SkipFirst
-from keras_ff.layers import AuxiliaryHead
-from keras_ff.layers import ChannelClassAssignment
-from keras_ff.layers import GoodnessProjection
-from keras_ff.layers import HypersphericalPrototypes
-from keras_ff.layers import LocalBlock
 from keras_ff.layers import Whitening2D
-from keras_ff.models import DeepSupervisionModel
-from keras_ff.models import ForwardOnlyModel
 
-METHODS = ("prototype", "caw", "projection", "deep_supervision", "backprop")
 # Channels of each convolution, and whether its map is pooled.
 CONVOLUTIONS = (
     (64, False),
@@ -47,12 +40,13 @@ def whitened_cnn(
     Args:
         input_shape: shape of one image, `(height, width, channels)`.
         num_classes: int.
-        method: what scores the classes: `"prototype"` (HFF), `"caw"`
-            (CAW-Conv's assignment for every cell of a 2x2 grid),
-            `"projection"` (Mono-Forward), `"deep_supervision"` (with
-            prototypes, but gradients cross the layers) or `"backprop"` (with
-            prototypes after the last layer only, trained end to end).
-            Defaults to `"prototype"`.
+        method: what scores the classes, as in `tiny_cnn`: `"prototype"`
+            (HFF), `"caw"` (CAW-Conv's assignment for every cell of a 2x2
+            grid), `"projection"` (Mono-Forward), `"deep_supervision"` (with
+            prototypes, but gradients cross the layers), `"backprop"` (with
+            prototypes after the last layer only, trained end to end), or a
+            `keras_ff.methods.Method` of your own, whose `auxiliary_head` is
+            asked. Defaults to `"prototype"`.
         width_multiplier: float, scales every width, the auxiliary
             convolution's too. Defaults to `1.0`.
         auxiliary_channels: int, the width of the auxiliary convolutions, or
@@ -60,8 +54,9 @@ def whitened_cnn(
         auxiliary_kernel_size: int. Defaults to `3`.
         preprocessing: Keras layer without trainable weights, or a list of
             them, that the images go through first.
-        model_options: dict, keyword arguments of the `ForwardOnlyModel`. The
-            default contribution is the sum of the second half of the layers.
+        model_options: dict of arguments of the model, as in `tiny_cnn`. The
+            default contribution is the sum of the second half of the layers,
+            and nothing is clipped.
 
     Returns:
         A `keras_ff.models.ForwardOnlyModel`, or a `keras.Model` that gives
@@ -100,20 +95,18 @@ def whitened_cnn(
     - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
-    if method not in METHODS:
-        raise ValueError(
-            f"`method` must be one of {METHODS}. Received: method={method!r}"
-        )
-    if not 0 < width_multiplier < float("inf"):
-        raise ValueError(
-            "`width_multiplier` must be positive. Received: "
-            f"width_multiplier={width_multiplier}"
-        )
-    if min(input_shape[:2]) < 8:
-        raise ValueError(
-            "The input must be at least 8 x 8 pixels. Received: images of "
-            f"shape {tuple(input_shape)}"
-        )
+    build = Builder(
+        input_shape,
+        num_classes,
+        method,
+        width_multiplier,
+        dropout=0.0,
+        input_normalization=False,
+        preprocessing=preprocessing,
+        model_options=model_options,
+        layer_options=None,
+    )
+    build.check_images(8)
 
     def width(channels):
         return max(1, round(channels * width_multiplier))
@@ -132,59 +125,20 @@ def whitened_cnn(
         )
         return [*layers, normalization, keras.layers.Activation("gelu")]
 
-    def head():
+    def head(num_classes):
         layers = []
         if auxiliary_channels is not None:
             layers = conv(auxiliary_channels, auxiliary_kernel_size)
-        return _head(method, num_classes, layers)
+        return build.method.auxiliary_head(num_classes, layers, GRID)
 
-    inputs = keras.Input(input_shape)
-    x = inputs
-    for layer in keras.tree.flatten(preprocessing):
-        x = layer(x)
-    x = Whitening2D(padding="same", name="whitening")(x)
+    x = Whitening2D(padding="same", name="whitening")(build.start)
     x = keras.layers.Activation("gelu")(x)
-    goodness = []
-    local = method not in ("deep_supervision", "backprop")
     for channels, pool in CONVOLUTIONS:
-        layers = conv(channels, 3, pool)
-        if local:
-            x, scores = LocalBlock(layers, head())(x)
-            goodness.append(scores)
-        else:
-            for layer in layers:
-                x = layer(x)
-            if method == "deep_supervision":
-                goodness.append(head()(x))
-    options = dict(model_options or {})
-    if local:
-        options.setdefault("contribution", SkipFirst(len(goodness) // 2))
-        return ForwardOnlyModel(inputs, goodness, **options)
-    name = options.get("name")
-    if method == "deep_supervision":
-        return DeepSupervisionModel(inputs, goodness, name=name)
-    return keras.Model(inputs, head()(x), name=name)
-
-
-def _head(method, num_classes, layers):
-    """The head of a method, on a grid of the auxiliary layers' map."""
-    if method == "projection":
-        head = GoodnessProjection(num_classes, pooling=GRID)
-        return AuxiliaryHead(layers, head) if layers else head
-    if method == "caw":
-        grid = [
-            keras.layers.AdaptiveAveragePooling2D(GRID),
-            keras.layers.Flatten(),
-        ]
-        head = ChannelClassAssignment(
-            num_classes,
-            temperature=1.0,
-            # Otherwise the first step does not reach the convolutions.
-            assignment_initializer=keras.initializers.RandomNormal(0.5, 0.5),
-            # Published per channel; there are GRID**2 times as many rows.
-            assignment_regularizers=None,
-        )
-        return AuxiliaryHead([*layers, *grid], head, scale=1.0)
-    head = HypersphericalPrototypes(num_classes, pooling=GRID)
-    identity = [keras.layers.Identity()]
-    return AuxiliaryHead(layers or identity, head, scale=16.0)
+        x = build.block(x, conv(channels, 3, pool), head=head)
+    own = {
+        "contribution": SkipFirst(len(CONVOLUTIONS) // 2),
+        "layer_clipnorm": None,
+    }
+    for name in set(own) & set(build.method.model_options):
+        build.model_options.setdefault(name, own[name])
+    return build.finish()

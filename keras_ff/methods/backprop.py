@@ -16,11 +16,9 @@ class Backprop(DeepSupervision):
     def head(self, num_classes, pooling="average", use_bias=True):
         return GoodnessProjection(num_classes, pooling, use_bias)
 
-    def output(self, activation, num_classes, **head_options):
+    def output(self, activation, make_head):
         # Only the last layer's head is ever made.
-        return functools.partial(
-            super().output, activation, num_classes, **head_options
-        )
+        return functools.partial(super().output, activation, make_head)
 
     def model(self, inputs, outputs, name=None):
         return keras.Model(inputs, outputs[-1](), name=name)

@@ -1,5 +1,8 @@
+import keras
+
 from keras_ff import regularizers
 from keras_ff.contributions import LossAware
+from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import CAWConv2D
 from keras_ff.layers import CAWDense
 from keras_ff.layers import ChannelClassAssignment
@@ -23,6 +26,22 @@ class CAW(Method):
     contribution = LossAware
     layer_clipnorm = 1.0
     learning_rate = (0.03, 0.003)
+
+    def auxiliary_head(self, num_classes, layers, grid):
+        cells = [
+            keras.layers.AdaptiveAveragePooling2D(grid),
+            keras.layers.Flatten(),
+        ]
+        head = ChannelClassAssignment(
+            num_classes,
+            temperature=1.0,
+            # Otherwise the first step does not reach the convolutions.
+            assignment_initializer=keras.initializers.RandomNormal(0.5, 0.5),
+            # Published per channel; there are as many rows as channels and
+            # cells.
+            assignment_regularizers=None,
+        )
+        return AuxiliaryHead([*layers, *cells], head, scale=1.0)
 
     def loss(self):
         return LocalCrossentropy(label_smoothing=0.1)

@@ -4,6 +4,7 @@ import keras
 
 from keras_ff import contributions
 from keras_ff.contributions import Uniform
+from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import LocalBlock
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
@@ -148,16 +149,37 @@ class Method:
         normalization=None,
         dtype=None,
         name=None,
+        head=None,
         **head_options,
     ):
-        """Any Keras layers, as one layer that learns by this method."""
+        """Any Keras layers, as one layer that learns by this method.
+
+        Args:
+            layers, normalization, dtype, name: as in `LocalBlock`.
+            num_classes: int.
+            head: makes the head; the method's own by default.
+            **head_options: further arguments of `head`.
+        """
         return LocalBlock(
             layers,
-            self.head(num_classes, **head_options),
+            (head or self.head)(num_classes, **head_options),
             normalization,
             dtype=dtype,
             name=name,
         )
+
+    def auxiliary_head(self, num_classes, layers, grid):
+        """A head that looks through layers of its own, on a coarse grid.
+
+        Args:
+            num_classes: int.
+            layers: list of Keras layers, trained with the head and left out
+                of what the next local layer gets; may be empty.
+            grid: int, a map is averaged over `grid` by `grid` cells, where
+                the method can use them.
+        """
+        head = self.head(num_classes)
+        return AuxiliaryHead(layers, head) if layers else head
 
     def makes(self, layer):
         """Whether the method has such layers.

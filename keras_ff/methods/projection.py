@@ -1,3 +1,4 @@
+from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import GoodnessProjection
 from keras_ff.methods.method import Method
 
@@ -13,3 +14,7 @@ class Projection(Method):
     name = "projection"
     paper = "Mono-Forward, arXiv 2501.09238"
     head = GoodnessProjection
+
+    def auxiliary_head(self, num_classes, layers, grid):
+        head = self.head(num_classes, pooling=grid)
+        return AuxiliaryHead(layers, head) if layers else head

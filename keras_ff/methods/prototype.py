@@ -1,3 +1,6 @@
+import keras
+
+from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import HypersphericalPrototypes
 from keras_ff.layers import PrototypeConv2D
 from keras_ff.layers import PrototypeDense
@@ -22,6 +25,13 @@ class Prototype(Method):
     dense = PrototypeDense
     head = HypersphericalPrototypes
     weight_decay = 1e-3
+
+    def auxiliary_head(self, num_classes, layers, grid):
+        head = HypersphericalPrototypes(num_classes, pooling=grid)
+        # Scaled, so that a plain cross-entropy serves.
+        return AuxiliaryHead(
+            layers or [keras.layers.Identity()], head, scale=16.0
+        )
 
     def loss(self):
         return SmoothMarginLoss(margin=0.25, scale=8.0)
