@@ -124,7 +124,9 @@ class Backup(keras.callbacks.Callback):
         # What is not compiled has none.
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None:
-            optimizer.build(model.trainable_variables)
+            if not optimizer.built:
+                # Loss scaling would make its variables twice.
+                optimizer.build(model.trainable_variables)
             given = _describe(optimizer)
             if record["optimizer"] != given:
                 raise ValueError(
