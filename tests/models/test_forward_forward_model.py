@@ -372,7 +372,7 @@ def test_bad_label_in_a_stream_is_not_trained_on():
         def __getitem__(self, index):
             return X[:4], np.array([0, 1, CLASSES, 2])
 
-    with pytest.raises(ValueError, match=r"in \[0, 3\). Received: 3"):
+    with pytest.raises(ValueError, match=r"in \[0, 3\).*Received: 3"):
         model.fit(Stream(), verbose=0)
     for old, variable in zip(before, model.weights):
         np.testing.assert_array_equal(numpy(variable), old)
