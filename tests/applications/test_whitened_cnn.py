@@ -22,6 +22,7 @@ def build(method, **arguments):
     return model
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("method", METHODS)
 def test_trains(method):
     keras.utils.set_random_seed(0)
@@ -54,6 +55,7 @@ def test_published_size_and_the_later_half():
     )
 
 
+@pytest.mark.only_on("torch")
 def test_without_auxiliary_convolution():
     for method in ("prototype", "projection", "caw"):
         model = build(method, auxiliary_channels=None)
