@@ -15,6 +15,7 @@ from tiny_models import dense_block
 from tiny_models import dense_model
 from tiny_models import numpy
 from tiny_models import optimizer_state
+from tiny_models import restore
 from tiny_models import rich_model
 from tiny_models import state
 from tiny_models import twin
@@ -155,6 +156,28 @@ def test_local_step_is_one_gradient_of_the_summed_losses(policy, case):
             logs["loss"], losses.sum(), rtol=4 * PRECISION[policy]
         )
         assert_same_steps(model, hand_model, start, policy)
+
+
+def test_float64_trains_as_float32_does():
+    x, y = data(8)
+    results, start = [], None
+    for dtype in ("float32", "float64"):
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)
+        keras.utils.set_random_seed(3)
+        model = dense_model(layer_clipnorm=0.1, layer_metrics=True)
+        model.compile(optimizer=keras.optimizers.SGD(RATE))
+        if start is not None:
+            restore(model, start)
+        start = state(model)
+        logs = model.train_on_batch(x.astype(dtype), y, return_dict=True)
+        kernel = model.trainable_variables[0]
+        assert keras.backend.standardize_dtype(kernel.dtype) == dtype
+        results.append((state(model), logs["loss"]))
+    assert np.abs(results[1][0][0] - start[0]).max() > 1e-4
+    assert_close(*[weights for weights, _ in results], rtol=1e-5, atol=1e-5)
+    assert results[0][1] == pytest.approx(results[1][1], rel=1e-5)
+    model.evaluate(x, y, verbose=0)
 
 
 def test_local_step_with_one_optimizer_a_layer():
