@@ -21,8 +21,9 @@ REST = 12
 
 def run(session, methods):
     epochs, per_epoch = EPOCHS, None
-    for method in methods:
-        for seed in SEEDS if session.real else SEEDS[:1]:
+    # A seed of every method before the next seed of any.
+    for seed in SEEDS if session.real else SEEDS[:1]:
+        for method in methods:
             if session.real and per_epoch is not None:
                 if session.left() < epochs * per_epoch + REST:
                     session.record("left out", method=method, seed=seed)
