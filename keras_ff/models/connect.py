@@ -6,20 +6,20 @@ from keras_ff.layers import LocalLayer
 from keras_ff.models.graph import check_not_trainable
 
 
-def connect(args, kwargs, readout_class, options, kind):
+def connect(model_class, args, kwargs, options):
     """The inputs and the combined prediction of a new model.
 
     Args:
+        model_class: the model's class.
         args: list of positional arguments of the model: layers, or inputs and
             outputs.
         kwargs: dict of its keyword arguments; those used are taken out.
-        readout_class: the layer that combines goodness.
-        options: dict of its arguments.
-        kind: string, the kind of model, for messages.
+        options: dict of the arguments of the layer that combines goodness.
 
     Returns:
         Symbolic inputs, and the symbolic combined prediction.
     """
+    kind, readout_class = model_class.__name__, model_class._readout_class
     args = list(args)
     if len(args) == 1 and "outputs" not in kwargs:
         inputs, goodness = _chain(args[0])
@@ -29,6 +29,12 @@ def connect(args, kwargs, readout_class, options, kind):
         inputs = args.pop(0) if args else kwargs.pop("inputs")
         goodness = args.pop(0) if args else kwargs.pop("outputs")
         goodness = tree.flatten(goodness)
+    unknown = sorted(set(kwargs) - {"name", "trainable"})
+    if unknown:
+        raise TypeError(
+            f"Unknown arguments of {kind}: {unknown}. It takes layers, "
+            f"{', '.join(model_class._options)} and name."
+        )
     if not goodness:
         raise ValueError(
             f"A {kind} needs at least one local layer. Received: none"

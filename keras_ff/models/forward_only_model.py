@@ -1,6 +1,5 @@
 import keras
 from keras import ops
-from keras import tree
 
 from keras_ff import keras_private
 from keras_ff.keras_private import producer
@@ -11,6 +10,7 @@ from keras_ff.models.connect import connect
 from keras_ff.models.early_exit import predict_early_exit
 from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.exit_calibration import calibrate_early_exit
+from keras_ff.models.exporting import export
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.loss_rules import check_loss
@@ -117,12 +117,6 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
     def __init__(self, *args, **kwargs):
         options = {k: kwargs.pop(k) for k in self._options if k in kwargs}
         inputs, prediction = self._connect(args, kwargs, options)
-        unknown = sorted(set(kwargs) - {"name", "trainable"})
-        if unknown:
-            raise TypeError(
-                f"Unknown arguments of {type(self).__name__}: {unknown}. It "
-                f"takes layers, {', '.join(self._options)} and name."
-            )
         super().__init__(inputs, prediction, **kwargs)
         self._readout = producer(prediction)
         self._graph = LayerGraph(self, self._readout)
@@ -137,7 +131,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
 
     @classmethod
     def _connect(cls, args, kwargs, options):
-        return connect(args, kwargs, cls._readout_class, options, cls.__name__)
+        return connect(cls, args, kwargs, options)
 
     @property
     def local_layers(self):
@@ -261,14 +255,6 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
             validation_data=validation_data,
             validation_batch_size=validation_batch_size,
         )
-        has_validation = data["validation_data"] or data["validation_split"]
-        if self.contribution.source == "validation" and not has_validation:
-            raise ValueError(
-                f"The contribution {type(self.contribution).__name__} is "
-                "updated from validation data. Received: validation_data=None"
-                ", validation_split=0. Give one of them, or use another "
-                "contribution (LossAware(source='training'), Uniform())."
-            )
         keras_private.forget_initial_epoch(self)
         state = TrainingState(data["x"])
         data["x"] = as_pipeline(data["x"], class_weight)
@@ -488,26 +474,15 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
             Exception: whatever Keras raises if it cannot export to this
                 format on this backend, with a note that says so.
         """
-        if input_signature is None:
-            # Keras exports ONNX only of what has been called or has one.
-            input_signature = [
-                tree.map_structure(
-                    lambda x: keras.InputSpec(x.dtype, x.shape, name=x.name),
-                    self.input,
-                )
-            ]
-        try:
-            return pruned(self, super().export)(
-                filepath, format, verbose, input_signature, **kwargs
-            )
-        except Exception as error:
-            error.add_note(
-                f"Keras {keras.__version__} cannot export this model to "
-                f"{format!r} on the backend {keras.backend.backend()}, or "
-                "something that it needs is not installed. 'onnx' works on "
-                "every backend."
-            )
-            raise
+        export(
+            pruned(self, super().export),
+            self.input,
+            filepath,
+            format,
+            verbose,
+            input_signature,
+            **kwargs,
+        )
 
     def _shuffle_seed(self):
         return int(ops.convert_to_numpy(self._readout.shuffle_seed))

@@ -191,6 +191,14 @@ def fit_data(
             y = sample_weight = batch_size = steps_per_epoch = None
         else:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(arrays)
+    without = validation_data is None and not validation_split
+    if without and model.contribution.source == "validation":
+        raise ValueError(
+            f"The contribution {type(model.contribution).__name__} is updated "
+            "from validation data. Received: validation_data=None, "
+            "validation_split=0. Give one of them, or use another "
+            "contribution (LossAware(source='training'), Uniform())."
+        )
     return dict(
         x=x,
         y=y,

@@ -382,7 +382,7 @@ class TestErrors:
 
 
 class TestFit:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def model(self):
         model = keras.Sequential(
             [

@@ -133,7 +133,11 @@ def by_hand(model, configuration, x, training):
     """The goodness of every local layer, layer after layer."""
     tensors, goodness = {-1: ops.convert_to_tensor(x)}, []
     tensors[-1] = ops.cast(tensors[-1], model.inputs[0].dtype)
+    # Keras leaves out what no goodness depends on.
+    names = {layer.name for layer in model.layers}
     for i, node in enumerate(configuration["nodes"]):
+        if f"node_{i}" not in names:
+            continue
         given = [tensors[j] for j in node["from"]]
         given = given if len(given) > 1 else given[0]
         layer = model.get_layer(f"node_{i}")

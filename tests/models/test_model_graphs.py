@@ -180,7 +180,7 @@ class FrozenLayerAndNormalization(Graph):
         )
 
     def goodness(self, get, x, training):
-        x = (x - np.arange(FEATURES, dtype="float32")) / 2.0
+        x = (x - ops.arange(FEATURES, dtype="float32")) / 2.0
         dense, batch_normalization = get("pretrained").layers
         x = ops.tanh(ops.matmul(x, dense.kernel) + dense.bias)
         # Frozen, it uses its moving statistics in training, too.
