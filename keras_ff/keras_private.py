@@ -6,6 +6,7 @@ Each name is used here only, so that another Keras is one file's matter;
 
 import types
 
+import keras
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 
@@ -129,6 +130,25 @@ def end_jax_training(model):
 def is_empty(variable):
     """Whether a loop on JAX has taken a variable's value away."""
     return variable._value is None
+
+
+def start_averages(optimizer):
+    """Starts the averages of weights (`use_ema`) at the weights.
+
+    Keras starts them at zero and sets them in the first step, to the weights
+    after it; if `fit` ends before, on JAX by an error too, it takes them for
+    the weights. Nothing is done if there was a step.
+    """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    # Those of a `MultiOptimizer`.
+    for part in getattr(optimizer, "optimizers", [optimizer]):
+        if part.built and part.use_ema and not int(part.iterations.value):
+            for variable, average in zip(
+                part._trainable_variables, part._model_variables_moving_average
+            ):
+                if average is not None:
+                    average.assign(variable)
 
 
 def is_torch_optimizer(module):

@@ -32,6 +32,12 @@ NAMES = [
     (MODEL, "_initial_epoch", "a second fit of a resumed model"),
     (MODEL.trainable_variables[0], "_value", "weights after Ctrl-C on JAX"),
 ]
+OPTIMIZER = keras.optimizers.SGD(use_ema=True)
+OPTIMIZER.build(MODEL.trainable_variables)
+NAMES += [
+    (OPTIMIZER, name, "weights after an error before the first step, on JAX")
+    for name in ("_trainable_variables", "_model_variables_moving_average")
+]
 if JAX:
     NAMES += [
         (MODEL, name, "weights after Ctrl-C on JAX")

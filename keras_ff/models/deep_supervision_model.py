@@ -8,10 +8,11 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.loss_rules import check_form
 from keras_ff.models.loss_rules import check_loss
+from keras_ff.models.trainers import Loops
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class DeepSupervisionModel(ExactSaving, keras.Model):
+class DeepSupervisionModel(Loops, ExactSaving, keras.Model):
     """All local losses, but gradients cross the layers.
 
     The baseline between local learning and backpropagation: every layer has

@@ -5,6 +5,7 @@ from keras_ff.layers import LocalLayer
 from keras_ff.models.dead_pooling import check_pooling
 from keras_ff.models.plan import Plan
 from keras_ff.models.stage import Stage
+from keras_ff.models.trainers import Loops
 
 
 class LayerGraph:
@@ -166,13 +167,17 @@ class LayerGraph:
         return stages[::-1]
 
     def goodness_model(self):
-        """A plain Keras model from the inputs to `(batch, layers, classes)`."""
+        """A model from the inputs to goodness `(batch, layers, classes)`."""
         if self._goodness_model is None:
-            self._goodness_model = keras.Model(
+            self._goodness_model = _GoodnessModel(
                 self._model.input,
                 keras.ops.stack(self.goodness_tensors, axis=1),
             )
         return self._goodness_model
+
+
+class _GoodnessModel(Loops, keras.Model):
+    """It shares its layers, and so its weights, with another model."""
 
 
 def _readout_node(model, readout):

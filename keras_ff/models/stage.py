@@ -1,9 +1,10 @@
 import keras
 
 from keras_ff.layers import LocalLayer
+from keras_ff.models.trainers import Loops
 
 
-class Stage(keras.Model):
+class Stage(Loops, keras.Model):
     """The part of a forward-only model between two exits.
 
     It shares its layers with the model. Tensors are known by keys: more than

@@ -22,6 +22,7 @@ from tiny_models import state
 from tiny_models import twin
 
 from keras_ff.contributions import LossAware
+from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
@@ -332,8 +333,7 @@ def test_interrupt_between_a_step_and_the_storing_of_its_values(
     def make():
         keras.utils.set_random_seed(1)
         model = dense_model()
-        # Before the first step the averages are zero.
-        optimizer = keras.optimizers.SGD(0.1, use_ema=steps > 0)
+        optimizer = keras.optimizers.SGD(0.1, use_ema=True)
         model.compile(optimizer=optimizer)
         return model
 
@@ -394,6 +394,74 @@ def test_fit_goes_on_after_an_error_in_a_callback_with_averaged_weights():
         assert np.isfinite(history["loss"][0])
     for value in state(model):
         assert np.isfinite(value).all()
+
+
+def train(model, x, y):
+    model.fit(x, y, batch_size=8, verbose=0)
+
+
+def predict(model, x, y):
+    model.predict(x, verbose=0)
+
+
+def goodness(model, x, y):
+    model.goodness(x, batch_size=8)
+
+
+def early_exit(model, x, y):
+    model.predict_early_exit(x, threshold=1.0, batch_size=8)
+
+
+@pytest.mark.only_on("jax")
+@pytest.mark.parametrize(
+    "run, name, end_to_end",
+    [
+        (goodness, "predict_function", False),
+        (early_exit, "predict_function", False),
+        (train, "train_function", True),
+        (predict, "predict_function", True),
+    ],
+)
+def test_interrupt_of_other_models(interrupts, run, name, end_to_end):
+    x, y = data()
+    model = dense_model()
+    if end_to_end:
+        outputs = [block.output[1] for block in model.local_layers]
+        model = DeepSupervisionModel(model.inputs, outputs)
+        model.compile(keras.optimizers.SGD(0.0, use_ema=True))
+    before = [numpy(v) for v in model.weights]
+    interrupts(name, "after", 0)
+    with pytest.raises(KeyboardInterrupt):
+        run(model, x, y)
+    assert_same([numpy(v) for v in model.weights], before)
+    run(model, x, y)
+
+
+@pytest.mark.parametrize("wrap", ["plain", "loss scaling", "several"])
+def test_an_error_before_the_first_step_leaves_averaged_weights(wrap):
+    def fail(epoch, logs):
+        raise RuntimeError("of the callback")
+
+    averaging = [keras.optimizers.SGD(0.1, use_ema=True) for _ in range(2)]
+    optimizer = averaging[0]
+    if wrap == "loss scaling":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    elif wrap == "several":
+        optimizer = keras.optimizers.MultiOptimizer(
+            lambda variable: averaging["local_0" in variable.path]
+        )
+    x, y = data()
+    model = dense_model()
+    model.compile(optimizer)
+    before = [numpy(v) for v in model.trainable_variables]
+    with pytest.raises(RuntimeError, match="of the callback"):
+        callback = keras.callbacks.LambdaCallback(on_epoch_begin=fail)
+        model.fit(x, y, verbose=0, callbacks=[callback])
+    assert_same([numpy(v) for v in model.trainable_variables], before)
+    # So does a batch that cannot be trained on.
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(x + float("nan"), y, verbose=0)
+    assert_same([numpy(v) for v in model.trainable_variables], before)
 
 
 @pytest.mark.only_on("jax")

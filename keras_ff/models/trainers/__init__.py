@@ -1,8 +1,13 @@
-"""The local step, one file a backend: nothing else knows a backend."""
+"""The local step, one file a backend: nothing else knows a backend.
+
+`Loops` is a mixin for models of every kind whose weights an interrupt must
+not lose.
+"""
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
+    from keras_ff.models.trainers.loops import Loops as Loops
     from keras_ff.models.trainers.tensorflow import LocalTrainer as LocalTrainer
     from keras_ff.models.trainers.tensorflow import (
         process_index as process_index,
@@ -10,6 +15,8 @@ if keras.backend.backend() == "tensorflow":
 elif keras.backend.backend() == "jax":
     from keras_ff.models.trainers.jax import LocalTrainer as LocalTrainer
     from keras_ff.models.trainers.jax import process_index as process_index
+    from keras_ff.models.trainers.jax_loops import JaxLoops as Loops
 else:
+    from keras_ff.models.trainers.loops import Loops as Loops
     from keras_ff.models.trainers.torch import LocalTrainer as LocalTrainer
     from keras_ff.models.trainers.torch import process_index as process_index

@@ -33,6 +33,12 @@ class JaxLoops(keras_private.JaxSync):
     test_on_batch = _whole("test_on_batch")
     predict_on_batch = _whole("predict_on_batch")
 
+    def reset_metrics(self):
+        # From here on Keras ends `fit` with averages, also after an error.
+        if getattr(self, "optimizer", None) is not None:
+            keras_private.start_averages(self.optimizer)
+        super().reset_metrics()
+
     def make_train_function(self, force=False):
         made = self.train_function
         super().make_train_function(force)
