@@ -69,7 +69,7 @@ def in_form(y, rows, scores):
 
 
 def count_wrong(y, num_classes):
-    """How many labels are no class, and the first of them.
+    """How many labels are no class, and the largest of them.
 
     Args:
         y: labels in either form, a tensor.
@@ -89,8 +89,8 @@ def count_wrong(y, num_classes):
         y = class_numbers(y)
         right = ops.logical_and(y >= 0, y < num_classes)
         right = ops.logical_and(right, y == ops.floor(y))
-    wrong = 1.0 - ops.cast(right, "float32")
-    return ops.sum(wrong), ops.take(y, ops.argmax(wrong))
+    number = ops.sum(1.0 - ops.cast(right, "float32"))
+    return number, ops.max(ops.where(right, -float("inf"), y))
 
 
 def check_labels(y, num_classes):

@@ -16,7 +16,7 @@ from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.loss_rules import check_loss
 from keras_ff.models.pruned import pruned
 from keras_ff.models.readout import Readout
-from keras_ff.models.soundness import raise_if_labels_wrong
+from keras_ff.models.soundness import raise_if_data_wrong
 from keras_ff.models.soundness import raise_if_unsound
 from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_data import as_pipeline
@@ -285,7 +285,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         results = super().evaluate(
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
-        raise_if_labels_wrong(self)
+        raise_if_data_wrong(self)
         return results
 
     def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):

@@ -38,6 +38,7 @@ class LocalStatistics(keras.metrics.Metric):
         # How many labels were no class, and one of them.
         self.wrong_labels = add("wrong_labels", ())
         self.wrong_label = add("wrong_label", ())
+        self.empty_batches = add("empty_batches", ())
         if measures_intervals:
             self.interval_hits = add("interval_hits", (size, size))
 
@@ -69,6 +70,7 @@ class LocalStatistics(keras.metrics.Metric):
         goodness = [ops.cast(scores, "float32") for scores in goodness]
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
+        self.empty_batches.assign_add(ops.cast(batch == 0, "float32"))
         self.loss.assign_add(batch * ops.stack(losses))
         self.penalty.assign_add(batch * ops.stack(penalties))
         self.wrong_labels.assign_add(wrong)
@@ -117,11 +119,13 @@ class LocalStatistics(keras.metrics.Metric):
     def is_sound(self):
         """Whether all batches so far may be trained on, a tensor.
 
-        Their labels are classes and their losses numbers. After a batch that
-        is not sound, no later one is, until the state is reset.
+        They hold samples, their labels are classes and their losses numbers.
+        After a batch that is not sound, no later one is, until the state is
+        reset.
         """
         total = ops.sum(self.loss) + ops.sum(self.penalty)
-        return ops.logical_and(self.wrong_labels == 0, ops.isfinite(total))
+        wrong = self.wrong_labels + self.empty_batches
+        return ops.logical_and(wrong == 0, ops.isfinite(total))
 
     def has_samples(self):
         """Whether there was a sample, of a weight other than zero."""

@@ -12,9 +12,9 @@ def raise_if_unsound(model, epoch_ended=True):
             tells what the last step made of them.
     """
     try:
-        raise_if_labels_wrong(
+        raise_if_data_wrong(
             model,
-            " The batch with this label was not trained on, nor any after it.",
+            " That batch was not trained on, nor any after it.",
         )
         layers = model._statistics.broken_layers()
         weights = broken_weights(model) if layers or epoch_ended else []
@@ -26,9 +26,18 @@ def raise_if_unsound(model, epoch_ended=True):
         raise
 
 
-def raise_if_labels_wrong(model, consequence=""):
-    """Raises if a label since the last reset was no class."""
+def raise_if_data_wrong(model, consequence=""):
+    """Raises if there was, since the last reset, a batch to be refused.
+
+    One without samples, or with a label that is no class.
+    """
     statistics = model._statistics
+    if any(model._values_of_replicas(statistics.empty_batches)):
+        raise ValueError(
+            "A batch must hold samples, for each of the replicas if there are "
+            "several. Received: a batch of size 0. Filter such batches out, "
+            f"or batch with drop_remainder=True.{consequence}"
+        )
     counts = model._values_of_replicas(statistics.wrong_labels)
     examples = model._values_of_replicas(statistics.wrong_label)
     wrong = [(n, label) for n, label in zip(counts, examples) if n]

@@ -14,6 +14,7 @@ from tiny_models import caw_dense
 from tiny_models import data
 from tiny_models import dense_block
 from tiny_models import dense_model
+from tiny_models import optimizer_state
 from tiny_models import restore
 from tiny_models import rich_model
 from tiny_models import state
@@ -385,13 +386,15 @@ def test_streamed_labels_of_unknown_shape(shape):
         compiled().fit(stream, verbose=0)
 
 
-@pytest.mark.skipif(
-    BACKEND == "tensorflow", reason="sizes are not known in its graph"
-)
 def test_streamed_batch_without_samples():
     stream = Stream((2, lambda x, y: (x[:0], y[:0])))
+    model = compiled()
     with pytest.raises(ValueError, match="batch must hold samples"):
-        compiled().fit(stream, verbose=0)
+        model.fit(stream, verbose=0)
+    with pytest.raises(ValueError, match="batch must hold samples"):
+        model.evaluate(stream, verbose=0)
+    for value in [*model.get_weights(), *optimizer_state(model)]:
+        assert np.isfinite(value).all()
 
 
 def test_stream_without_labels():
