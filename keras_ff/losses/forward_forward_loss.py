@@ -2,10 +2,11 @@ import keras
 from keras import ops
 
 from keras_ff.labels import class_rows
+from keras_ff.losses.label_loss import LabelLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class ForwardForwardLoss(keras.losses.Loss):
+class ForwardForwardLoss(LabelLoss):
     """Logistic loss that tells positive from negative data by goodness.
 
     ```

@@ -2,10 +2,11 @@ import keras
 from keras import ops
 
 from keras_ff.labels import class_rows
+from keras_ff.losses.label_loss import LabelLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class SmoothMarginLoss(keras.losses.Loss):
+class SmoothMarginLoss(LabelLoss):
     """A smooth margin between the right class's score and the others'.
 
     The local objective of hyperspherical prototypes, softmax cross-entropy
@@ -27,7 +28,7 @@ class SmoothMarginLoss(keras.losses.Loss):
         reduction: as in `keras.losses.Loss`. Defaults to
             `"sum_over_batch_size"`.
         name: string, the loss's name.
-        dtype: the dtype of the computation. Defaults to float32.
+        dtype: the dtype of the computation, no less than float32.
 
     Call arguments:
         y_true: class numbers of shape `(batch,)` or `(batch, 1)`, or rows of

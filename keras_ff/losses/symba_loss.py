@@ -2,10 +2,11 @@ import keras
 from keras import ops
 
 from keras_ff.labels import class_rows
+from keras_ff.losses.label_loss import LabelLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class SymBaLoss(keras.losses.Loss):
+class SymBaLoss(LabelLoss):
     """SymBa's symmetric loss of positive against negative goodness.
 
     ```
@@ -20,7 +21,7 @@ class SymBaLoss(keras.losses.Loss):
         reduction: as in `keras.losses.Loss`. Defaults to
             `"sum_over_batch_size"`.
         name: string, the loss's name.
-        dtype: the dtype of the computation. Defaults to float32.
+        dtype: the dtype of the computation, no less than float32.
 
     Call arguments:
         y_true: the number of the right candidate, of shape `(batch,)` or

@@ -175,3 +175,24 @@ def test_in_a_compiled_model():
     expected = ref.crossentropies(rows, GOODNESS).mean()
     found = model.evaluate(GOODNESS, LABELS, batch_size=2, verbose=0)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("floatx", ("bfloat16", "float16"))
+@pytest.mark.parametrize(
+    "loss",
+    (
+        losses.LocalCrossentropy,
+        losses.SmoothMarginLoss,
+        losses.ForwardForwardLoss,
+        losses.SymBaLoss,
+        lambda: losses.LocalCrossentropy(dtype="bfloat16"),
+    ),
+)
+def test_large_class_numbers_under_a_small_floatx(floatx, loss):
+    """Neither dtype has all whole numbers up to 2100."""
+    labels = np.array([257, 1001, 2049, 2051])
+    scores = normal((4, 2100), 3)
+    rows = np.eye(2100, dtype="float32")[labels]
+    expected = numpy(loss()(rows, scores))
+    keras.config.set_floatx(floatx)
+    assert numpy(loss()(labels, scores)) == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,17 @@
+import keras
+
+
+class LabelLoss(keras.losses.Loss):
+    """Base class of losses of class scores against labels.
+
+    It computes in no less than float32: Keras casts labels to the dtype of
+    the loss, and bfloat16 has no whole numbers above 256 but every second.
+
+    Args:
+        name, reduction, dtype: as in `keras.losses.Loss`.
+    """
+
+    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+        policy = keras.dtype_policies.get(dtype or keras.config.floatx())
+        dtype = keras.backend.result_type(policy.compute_dtype, "float32")
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
