@@ -132,9 +132,11 @@ class LocalStatistics(keras.metrics.Metric):
         return bool(_numpy(self.weight))
 
     def broken_layers(self):
-        """The names of the layers whose loss was not finite."""
-        total = _numpy(self.loss) + _numpy(self.penalty)
-        return [n for n, v in zip(self.names, total) if not np.isfinite(v)]
+        """The names of the layers whose loss, or penalty, was not finite."""
+        return [
+            [n for n, v in zip(self.names, _numpy(sums)) if not np.isfinite(v)]
+            for sums in (self.loss, self.penalty)
+        ]
 
 
 def _hits(goodness, labels, weights):

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_ff import keras_private
+
 
 def raise_if_unsound(model, epoch_ended=True):
     """Raises if a batch since the last reset could not be trained on.
@@ -16,10 +18,12 @@ def raise_if_unsound(model, epoch_ended=True):
             model,
             " That batch was not trained on, nor any after it.",
         )
-        layers = model._statistics.broken_layers()
-        weights = broken_weights(model) if layers or epoch_ended else []
-        if layers or weights:
-            raise ValueError(" ".join(_explain(model, layers, weights)))
+        losses, penalties = model._statistics.broken_layers()
+        looked_at = losses or penalties or epoch_ended
+        weights = broken_weights(model) if looked_at else []
+        if losses or penalties or weights:
+            explanation = _explain(model, losses, penalties, weights)
+            raise ValueError(" ".join(explanation))
     except ValueError:
         # The next batch is judged by itself.
         model._statistics.reset_state()
@@ -68,10 +72,13 @@ def _is_sound(variable):
     return not np.any(np.isnan(value))
 
 
-def _explain(model, layers, weights):
+def _explain(model, losses, penalties, weights):
+    # A loss that is NaN makes what depends on activations NaN, too.
+    layers = losses or penalties
     if layers:
+        what = "loss" if losses else "regularization penalty"
         yield (
-            f"The loss of local layer '{layers[0]}' became NaN or infinite "
+            f"The {what} of local layer '{layers[0]}' became NaN or infinite "
             f"(first of {len(layers)} such layers of "
             f"{len(model.local_layers)}). Training stopped."
         )
@@ -82,8 +89,24 @@ def _explain(model, layers, weights):
             "step that made it so were finite: look at the optimizer and its "
             "learning rate, and take the weights from a checkpoint."
         )
-    else:
-        yield (
-            "The weights are those from before that batch. Look for NaN in "
-            "the data or lower the learning rate."
-        )
+        return
+    yield "The weights are those from before that batch."
+    if losses:
+        yield "Look for NaN in the data or lower the learning rate."
+        return
+    (layer,) = [x for x in model.local_layers if x.name == layers[0]]
+    yield (
+        "Its loss without it is finite: look at its regularizers, "
+        f"{', '.join(_regularizers(layer)) or 'or what it adds to its losses'}"
+        "."
+    )
+
+
+def _regularizers(local_layer):
+    """All regularizers in a layer, in words."""
+    for layer in keras_private.all_layers(local_layer):
+        for name, value in vars(layer).items():
+            for part in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(part, keras.regularizers.Regularizer):
+                    kind = type(part).__name__
+                    yield f"{kind} ({name} of '{layer.name}')"

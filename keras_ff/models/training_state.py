@@ -1,4 +1,5 @@
 import contextlib
+import warnings
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ class TrainingState(keras.callbacks.Callback):
         self._data = data
         self._training_done = True
         self._batches = 0
+        self._warned = False
 
     @contextlib.contextmanager
     def first_of(self, callbacks, model):
@@ -65,7 +67,26 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._finish_training()
+        self._warn_of_overflow()
         self.model.epoch += 1
+
+    def _warn_of_overflow(self):
+        """Warns if gradients overflow whatever the loss scale."""
+        optimizer = self.model.optimizer
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self._warned or not scaled or not optimizer.built:
+            return
+        scale, *_ = self.model._values_of_replicas(optimizer.dynamic_scale)
+        if scale < 1:
+            self._warned = True
+            warnings.warn(
+                f"The loss scale of '{optimizer.name}' fell to {scale:g}: "
+                "gradients are NaN or overflow in most steps, and none of "
+                "those steps trains. Look for NaN in the data, scale the "
+                "input, lower the learning rate, or train in 'mixed_bfloat16'"
+                " or 'float32'.",
+                stacklevel=2,
+            )
 
     def _finish_training(self):
         # Validation follows the training batches of an epoch, if there is any.

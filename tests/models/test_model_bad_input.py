@@ -14,6 +14,7 @@ from tiny_models import caw_dense
 from tiny_models import data
 from tiny_models import dense_block
 from tiny_models import dense_model
+from tiny_models import numpy
 from tiny_models import optimizer_state
 from tiny_models import restore
 from tiny_models import rich_model
@@ -457,6 +458,43 @@ def test_nan_in_a_later_layer_names_that_layer():
     assert_same(state(model), before)
 
 
+class Broken(keras.regularizers.Regularizer):
+    """Finite on zeros only: the logarithm of a negative number."""
+
+    def __call__(self, x, **kwargs):
+        return keras.ops.sum(keras.ops.log(1 - 1e3 * keras.ops.abs(x)))
+
+
+@pytest.mark.parametrize(
+    "make, where",
+    [
+        (
+            lambda: dense_block("local_1", kernel_regularizer=Broken()),
+            "Broken .kernel_regularizer of 'dense",
+        ),
+        (
+            lambda: dense_block("local_1", activity_regularizer=Broken()),
+            "Broken .activity_regularizer of 'dense",
+        ),
+        (
+            lambda: caw_dense("local_1", assignment_regularizers=[Broken()]),
+            "Broken .assignment_regularizers of 'head'",
+        ),
+    ],
+)
+def test_a_penalty_that_is_not_finite_is_not_blamed_on_the_data(make, where):
+    model = ForwardOnlyModel([keras.Input((FEATURES,)), make()])
+    before = [numpy(v) for v in model.weights]
+    compiled(model)
+    message = f"penalty of local layer 'local_1' became NaN.*{where}"
+    with pytest.raises(ValueError, match=message) as error:
+        model.fit(X, Y, verbose=0)
+    assert "NaN in the data" not in str(error.value)
+    assert_same([numpy(v) for v in model.weights], before)
+    with pytest.raises(ValueError, match="loss of local layer 'local_1'"):
+        model.fit(*nan_input(X, Y), verbose=0)
+
+
 def test_nan_on_train_on_batch():
     model = compiled()
     before = state(model)
@@ -857,3 +895,27 @@ def test_sample_weights_that_are_not_one_a_sample():
 def test_ff_dense_belongs_into_another_model():
     with pytest.raises(ValueError, match=r"\(None,\). FFDense.*ForwardForward"):
         ForwardOnlyModel([keras.Input((6,)), layers.FFDense(5)])
+
+
+class Infinite(keras.regularizers.Regularizer):
+    """A finite penalty, the gradient of which overflows at any scale."""
+
+    def __call__(self, x):
+        return keras.ops.sum(1e38 * keras.ops.sum(1e38 * (x - x)))
+
+
+def test_a_collapsed_loss_scale_is_told_once():
+    model = ForwardOnlyModel(
+        [
+            keras.Input((FEATURES,)),
+            dense_block("local_0", kernel_regularizer=Infinite()),
+        ]
+    )
+    model.compile(
+        keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.SGD(), initial_scale=4.0
+        )
+    )
+    with pytest.warns(UserWarning, match="loss scale .* fell to 0.5") as told:
+        model.fit(X, Y, batch_size=len(X) // 3, epochs=2, verbose=0)
+    assert len([w for w in told if "loss scale" in str(w.message)]) == 1

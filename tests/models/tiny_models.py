@@ -20,8 +20,22 @@ def data(size=24, shape=(FEATURES,), seed=0):
     return x.astype("float32"), y
 
 
-def dense_block(name, units=6, dropout=0.0, **kwargs):
-    parts = [keras.layers.Dense(units, activation="relu")]
+def dense_block(
+    name,
+    units=6,
+    dropout=0.0,
+    kernel_regularizer=None,
+    activity_regularizer=None,
+    **kwargs,
+):
+    parts = [
+        keras.layers.Dense(
+            units,
+            activation="relu",
+            kernel_regularizer=kernel_regularizer,
+            activity_regularizer=activity_regularizer,
+        )
+    ]
     if dropout:
         parts.append(keras.layers.Dropout(dropout))
     return layers.LocalBlock(

@@ -118,12 +118,16 @@ class LocalStep:
     def _marked(self, output, finite):
         """Gives a layer whose gradients are not finite the loss NaN.
 
-        Its loss need not be: TensorFlow's fused ReLU makes 0 of NaN.
+        Its loss need not be: TensorFlow's fused ReLU makes 0 of NaN. Where
+        its penalty is not finite, that is said already.
         """
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             return output
+        told = ops.logical_not(ops.isfinite(output.penalty))
         return output._replace(
-            loss=ops.where(finite, output.loss, float("nan"))
+            loss=ops.where(
+                ops.logical_or(finite, told), output.loss, float("nan")
+            )
         )
 
     def _check_batch(self, y, sample_weight):
