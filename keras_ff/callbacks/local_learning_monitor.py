@@ -1,5 +1,4 @@
 import itertools
-import numbers
 import os
 import time
 import warnings
@@ -7,6 +6,7 @@ import warnings
 import keras
 
 from keras_ff import visualization
+from keras_ff.checks import check_integer
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.visualization import directions
 from keras_ff.visualization import shares
@@ -45,8 +45,9 @@ class LocalLearningMonitor(keras.callbacks.Callback):
             none. Defaults to `5`.
 
     Raises:
-        ValueError: if `image_freq` is no whole number of at least 0.
-        TypeError: in `fit`, if the model is no `ForwardOnlyModel`.
+        ValueError: if `image_freq` is negative.
+        TypeError: if `image_freq` is no integer, and in `fit`, if the model
+            is no `ForwardOnlyModel`.
         ImportError: if tensorboardX or matplotlib is not installed.
 
     Example:
@@ -62,11 +63,7 @@ class LocalLearningMonitor(keras.callbacks.Callback):
 
     def __init__(self, log_dir, image_freq=5):
         super().__init__()
-        if not isinstance(image_freq, numbers.Integral) or image_freq < 0:
-            raise ValueError(
-                "`image_freq` must be a whole number of epochs, or 0 for no "
-                f"images. Received: image_freq={image_freq!r}"
-            )
+        check_integer("image_freq", image_freq, minimum=0)
         _import_writer()
         self.log_dir = os.fspath(log_dir)
         self.image_freq = int(image_freq)

@@ -1,8 +1,8 @@
 import inspect
-import numbers
 
 import keras
 
+from keras_ff.checks import is_integer
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
@@ -46,7 +46,7 @@ class KernelLayer(LocalLayer):
         operation = self._take(self._operation_arguments(), kwargs)
         head = self._take(self._head_arguments(), kwargs)
         super().__init__(**kwargs)
-        if isinstance(operation.get("units"), numbers.Integral):
+        if is_integer(operation.get("units")):
             # Keras refuses NumPy's.
             operation["units"] = int(operation["units"])
         self.operation = self.operation_class(

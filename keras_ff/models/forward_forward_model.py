@@ -1,4 +1,7 @@
+import warnings
+
 import keras
+import numpy as np
 from keras import ops
 
 from keras_ff.contributions import SkipFirst
@@ -12,6 +15,14 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.forward_forward_readout import ForwardForwardReadout
 from keras_ff.models.forward_forward_readout import check_inference
 from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.models.training_data import are_arrays
+from keras_ff.models.training_data import as_array
+from keras_ff.models.training_data import check_samples
+
+# How many samples are looked at, and how much larger than the label features
+# may be: standardized ones stay below.
+_LOOKED_AT = 1024
+_FAINT = 32
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -47,8 +58,8 @@ class ForwardForwardModel(ForwardOnlyModel):
             `"hard"`.
         inference: `"goodness"` or `"readout"`; `model.inference` can be set.
             Defaults to `"goodness"`.
-        label_scale: float, the value that stands for the label in the input.
-            Defaults to `1.0`.
+        label_scale: float, the value that stands for the label in the input,
+            about as large as the largest features. Defaults to `1.0`.
         contribution: a `keras_ff.contributions.Contribution`. `None` means
             `SkipFirst()`.
         layer_clipnorm, layer_metrics, name: as in `ForwardOnlyModel`. The
@@ -123,6 +134,30 @@ class ForwardForwardModel(ForwardOnlyModel):
         # They were traced with the other way.
         self.predict_function = None
         self.test_function = None
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains the model, see `ForwardOnlyModel.fit`.
+
+        Warns if arrays have features so large that a label hardly shows.
+        """
+        self._warn_of_faint_labels(x)
+        return super().fit(x, *args, **kwargs)
+
+    def _warn_of_faint_labels(self, x):
+        if not are_arrays(x):
+            return
+        check_samples(x)
+        some = ops.convert_to_numpy(as_array(x)[:_LOOKED_AT])
+        largest = np.abs(some.astype("float64")).max()
+        scale = self._overlay.scale
+        if largest > _FAINT * scale:
+            warnings.warn(
+                f"The features reach {largest:g}, the label in them is "
+                f"{scale:g}: no layer will see it. Scale the input (pixels "
+                "from 0 to 255 by 1 / 255), or make the model with a larger "
+                "`label_scale`.",
+                stacklevel=3,
+            )
 
     def predict_early_exit(self, *args, **kwargs):
         self._check_has_exits()

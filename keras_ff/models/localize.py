@@ -1,8 +1,8 @@
 import difflib
-import numbers
 
 import keras
 
+from keras_ff.checks import is_integer
 from keras_ff.keras_private import producer
 from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
@@ -73,7 +73,7 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
             "head of its own. Give it without its classification top "
             "(include_top=False)."
         )
-    if isinstance(cut, numbers.Integral) and not isinstance(cut, bool):
+    if is_integer(cut):
         names = _even_cuts(model, points, int(cut))
     else:
         names = _named_cuts(model, points, cut)

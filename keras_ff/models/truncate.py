@@ -1,11 +1,11 @@
 import contextlib
-import numbers
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_ff import keras_private
+from keras_ff.checks import is_integer
 
 
 def truncate(model, k=None):
@@ -80,7 +80,7 @@ def _number(k, names):
                 f"k={k!r}. Local layers: {names}"
             )
         return names.index(k) + 1
-    if isinstance(k, bool) or not isinstance(k, numbers.Integral):
+    if not is_integer(k):
         raise TypeError(
             "`k` must be a number of local layers, the name of one, or None. "
             f"Received: k={k!r} of type {type(k).__name__}"

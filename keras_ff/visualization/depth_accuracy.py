@@ -15,7 +15,7 @@ def depth_accuracy(goodness, weights, labels, names=None, ax=None):
     Args:
         goodness: array `(samples, layers, classes)`, `model.goodness(x)`.
         weights: array `(layers,)`, `model.contribution.weights`.
-        labels: array `(samples,)`, class numbers.
+        labels: array `(samples,)`, class numbers, or one-hot rows.
         names: list of strings, the layers from first to last. Defaults to
             their numbers from 1.
         ax: matplotlib axes. Defaults to those of a new figure.

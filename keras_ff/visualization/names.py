@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from keras_ff.labels import check_labels
+from keras_ff.labels import class_numbers as labels_as_numbers
+
 
 def class_names_or_numbers(class_names, num_classes):
     """Checked names of the classes, or their numbers if `None`."""
@@ -31,19 +34,13 @@ def layer_names_or_numbers(names, num_layers):
 
 
 def class_numbers(labels, num_samples, num_classes):
-    """Checked class numbers, one a sample."""
+    """Checked class numbers, one a sample, of labels in either form."""
     labels = np.asarray(keras.ops.convert_to_numpy(labels))
-    if labels.shape == (num_samples, 1):
-        labels = labels[:, 0]
-    if labels.shape != (num_samples,):
+    check_labels(labels, num_classes)
+    if len(labels) != num_samples:
         raise ValueError(
-            f"`labels` must be one class number a sample, {num_samples} in "
-            f"all. Received: shape {labels.shape}"
+            f"`labels` must be one a sample, {num_samples} in all. Received: "
+            f"labels of shape {labels.shape}"
         )
-    wrong = labels[(labels < 0) | (labels >= num_classes) | (labels % 1 != 0)]
-    if len(wrong):
-        raise ValueError(
-            f"`labels` must be whole numbers in [0, {num_classes}). "
-            f"Received: {wrong[0]}"
-        )
-    return labels.astype(int)
+    numbers = labels_as_numbers(keras.ops.convert_to_tensor(labels))
+    return keras.ops.convert_to_numpy(numbers).astype(int)

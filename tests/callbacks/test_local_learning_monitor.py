@@ -237,9 +237,17 @@ def test_without_layer_metrics_it_says_so_and_logs_the_rest(tmp_path):
     assert_scalars(train, recorder.scalars)
 
 
-@pytest.mark.parametrize("image_freq", [-1, 0.5, "epoch"])
-def test_bad_image_freq(tmp_path, image_freq):
-    with pytest.raises(ValueError, match="`image_freq` must be a whole"):
+@pytest.mark.parametrize(
+    "image_freq, error",
+    [
+        (-1, ValueError),
+        (0.5, TypeError),
+        (True, TypeError),
+        ("epoch", TypeError),
+    ],
+)
+def test_bad_image_freq(tmp_path, image_freq, error):
+    with pytest.raises(error, match="`image_freq` must be a"):
         LocalLearningMonitor(tmp_path, image_freq)
 
 

@@ -273,12 +273,23 @@ def test_integers_are_taken_as_the_same_floats():
             [keras.Input(SHAPE, dtype=dtype), layers.FFDense(7)],
             num_classes=CLASSES,
             inference="readout",
+            label_scale=255.0,
         )
         with_readout(model).compile(optimizer="adam")
         x = pixels.astype(dtype)
         found.append(model.predict(x, verbose=0))
         model.fit(x, Y[:8], verbose=0)
     np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_a_label_that_hardly_shows_is_told():
+    pixels = 255 * np.abs(X) / np.abs(X).max()
+    model = compiled()
+    with pytest.warns(UserWarning, match="reach 255.*1 / 255.*label_scale"):
+        model.fit(pixels, Y, verbose=0)
+    # Other warnings are errors here.
+    model.fit(pixels / 255, Y, verbose=0)
+    compiled(label_scale=255.0).fit(pixels, Y, verbose=0)
 
 
 def test_no_gradient_leaves_a_layer():

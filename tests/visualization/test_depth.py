@@ -54,9 +54,9 @@ class TestDepthAccuracy:
         ]
     )
 
-    def drawn(self, weights):
+    def drawn(self, weights, labels=((0,), (1,))):
         ax = visualization.depth_accuracy(
-            self.GOODNESS, weights, np.array([[0], [1]])
+            self.GOODNESS, weights, np.array(labels)
         )
         line = ax.get_lines()[0]
         return line.get_xdata().tolist(), line.get_ydata().tolist()
@@ -64,6 +64,8 @@ class TestDepthAccuracy:
     def test_adds_one_layer_after_the_other(self):
         assert self.drawn([1, 1, 1]) == ([0, 1, 2], [0.5, 1.0, 0.0])
         assert self.drawn([1, 0.1, 0]) == ([0, 1, 2], [0.5, 0.5, 0.5])
+        rows = np.eye(2)
+        assert self.drawn([1, 1, 1], rows) == ([0, 1, 2], [0.5, 1.0, 0.0])
 
     def test_starts_at_the_first_layer_with_a_weight(self):
         assert self.drawn([0, 1, 0.01]) == ([1, 2], [1.0, 1.0])
@@ -77,6 +79,7 @@ class TestDepthAccuracy:
             (GOODNESS, [1, 1, np.nan], [0, 1], None, "finite"),
             (GOODNESS + np.inf, [1, 1, 1], [0, 1], None, "finite"),
             (GOODNESS, [1, 1, 1], [0, 2], None, r"\[0, 2\).*2"),
+            (GOODNESS, [1, 1, 1], [0, 0.5], None, r"\[0, 2\).*0.5"),
             (GOODNESS, [1, 1, 1], [0], None, r"2 in all.*\(1,\)"),
             (GOODNESS, [1, 1, 1], [0, 1], ["a"], "1 names"),
         ],
