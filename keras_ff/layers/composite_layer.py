@@ -1,7 +1,9 @@
+import collections
 import warnings
 
 import keras
 
+from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import own_layers
 
 
@@ -17,12 +19,23 @@ class CompositeLayer(keras.layers.Layer):
         **kwargs: base layer keyword arguments (`name`, `dtype`, `trainable`).
     """
 
+    # The names of the parts that a model's layers hold more than once.
+    _shared = ()
+
     def build(self, input_shape=None):
         # Keras freezes the parts of a layer that it is told to freeze, not
         # those of a layer that was made frozen.
         _freeze_parts_of_frozen(self)
 
     def get_config(self):
+        if self._shared:
+            raise ValueError(
+                f"Layer '{self.name}' shares parts, {[*self._shared]}, with "
+                "another layer or holds them twice. A copy of the model, and "
+                "a file of it, would have two of each. Give every layer parts "
+                "of its own, or save the weights alone (`save_weights`) and "
+                "load them into a model that is made by the same code."
+            )
         config = super().get_config()
         parts = sublayers(self)
         changes = {}
@@ -54,6 +67,31 @@ class CompositeLayer(keras.layers.Layer):
                     stacklevel=2,
                 )
         return layer
+
+
+def mark_shared_parts(layers):
+    """Lets layers know which of their parts, with weights, are held twice."""
+    held = {id(layer): _held(layer) for layer in layers}
+    times = collections.Counter(
+        id(part) for parts in held.values() for part in parts
+    )
+    for layer in layers:
+        parts = {id(x): x for x in held[id(layer)] if times[id(x)] > 1}
+        names = [x.name for x in parts.values() if x.weights]
+        # Of models that have some of the layers, too.
+        layer._shared = tuple(dict.fromkeys([*layer._shared, *names]))
+
+
+def _held(layer):
+    """All layers in a layer, as often as its config has them."""
+    if not isinstance(layer, CompositeLayer):
+        return list(all_layers(layer, include_self=False))
+    listed = list(getattr(layer, "layers", ()))
+    again = [x for i, x in enumerate(listed) if x in listed[:i]]
+    parts = []
+    for part in [*own_layers(layer), *again]:
+        parts += [part, *_held(part)]
+    return parts
 
 
 def sublayers(layer):

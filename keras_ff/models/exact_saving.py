@@ -2,6 +2,8 @@ import keras
 from keras import ops
 
 from keras_ff import keras_private
+from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.layers.composite_layer import mark_shared_parts
 from keras_ff.models.compile_config import portable
 
 
@@ -19,6 +21,9 @@ class ExactSaving:
             if not layer.trainable:
                 # Made from its config, it is frozen, but its parts are not.
                 layer.trainable = False
+        mark_shared_parts(
+            [x for x in self.layers if isinstance(x, CompositeLayer)]
+        )
 
     def compile(self, *args, jit_compile="auto", **kwargs):
         super().compile(*args, jit_compile=jit_compile, **kwargs)

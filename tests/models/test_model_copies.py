@@ -444,6 +444,45 @@ def test_copies_of_changed_layers_predict_the_same(change, tmp_path):
         )
 
 
+def sharing(kind):
+    """Two local layers that share something, or one that holds it twice."""
+    tied = keras.layers.Dense(FEATURES, "relu", name="tied")
+    head = layers.GoodnessProjection(CLASSES, name="tied")
+    if kind == "layer":
+        return chain(block("one", [tied]), block("two", [tied]))
+    if kind == "twice":
+        return chain(block("one", [tied, tied]), block("two"))
+    return chain(
+        *(
+            layers.LocalBlock([keras.layers.Dense(FEATURES)], head, name=name)
+            for name in ("one", "two")
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", ["layer", "head", "twice"])
+def test_shared_parts_are_never_untied_in_silence(kind, tmp_path):
+    model = compiled(sharing(kind), {})
+    x, _ = data(8)
+    for way in (by_file, by_folder, by_deepcopy, by_pickle, *UNCOMPILED):
+        with pytest.raises(ValueError, match="'one' shares .*'tied'"):
+            way(model, tmp_path)
+    other = models.DeepSupervisionModel(
+        model.inputs, [layer.output[1] for layer in model.local_layers]
+    )
+    with pytest.raises(ValueError, match="'one' shares .*'tied'"):
+        keras.models.clone_model(other)
+    twin = sharing(kind)
+    model.save_weights(tmp_path / "model.weights.h5")
+    twin.load_weights(tmp_path / "model.weights.h5")
+    assert_same([twin.predict(x, verbose=0)], [model.predict(x, verbose=0)])
+    # What has no weights may be shared.
+    relu = keras.layers.ReLU()
+    dense = [keras.layers.Dense(6) for _ in range(2)]
+    free = chain(block("one", [dense[0], relu]), block("two", [dense[1], relu]))
+    by_file(compiled(free, {}), tmp_path)
+
+
 def compile_config(model):
     return json.dumps(model.get_compile_config())
 
