@@ -47,7 +47,8 @@ def architecture(layer):
     architectures share, `{outcome}` for what they return and raise.
 
     Args:
-        layer: `"conv"`, `"dense"` or `"block"`, what it asks methods for.
+        layer: `"conv"`, `"dense"` or `"auxiliary_head"`, what it asks methods
+            for.
     """
 
     def mark(function):

@@ -131,9 +131,22 @@ class Builder:
             name=name,
         )
 
-    def block(self, x, layers, **arguments):
-        """Any Keras layers, as one layer of the method, see `Method.block`."""
-        return self._add("block", x, layers=layers, **arguments)
+    def block(self, x, layers, head_layers, grid):
+        """Any Keras layers, whose head looks through layers of its own.
+
+        Args:
+            x: what they get.
+            layers: list of Keras layers.
+            head_layers: makes the list of the head's.
+            grid: int, see `Method.auxiliary_head`.
+        """
+        self._check_kind("auxiliary_head")
+
+        def head(num_classes):
+            layers = head_layers()
+            return self.method.auxiliary_head(num_classes, layers, grid)
+
+        return self._add("block", x, layers=layers, head=head)
 
     def _add(self, kind, x, **arguments):
         if kind not in self._checked:

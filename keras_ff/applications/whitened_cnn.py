@@ -1,5 +1,6 @@
 import keras
 
+from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
 from keras_ff.contributions import SkipFirst
 from keras_ff.layers import Whitening2D
@@ -16,6 +17,7 @@ CONVOLUTIONS = (
 GRID = 2
 
 
+@architecture("auxiliary_head")
 def whitened_cnn(
     input_shape,
     num_classes,
@@ -23,8 +25,10 @@ def whitened_cnn(
     width_multiplier=1.0,
     auxiliary_channels=128,
     auxiliary_kernel_size=3,
+    dropout=0.0,
     preprocessing=(),
     model_options=None,
+    layer_options=None,
 ):
     """Six convolutions on whitened patches, for training in minutes.
 
@@ -34,11 +38,12 @@ def whitened_cnn(
     layer hands its activation on, and scores the classes through an auxiliary
     convolution of its own. 1.3 M weights.
 
-    Adapt the whitening to the training images before training; it takes
-    pixels on any scale.
+    Adapt the whitening to the training images before training
+    (`keras_ff.models.adapt_whitening`); it takes pixels on any scale.
 
     Args:
-        input_shape: shape of one image, `(height, width, channels)`.
+        input_shape: shape of one image, `(height, width, channels)`, at
+            least 8 x 8 pixels.
         num_classes: int.
         method: what scores the classes, as in `tiny_cnn`: `"prototype"`
             (HFF), `"caw"` (CAW-Conv's assignment for every cell of a 2x2
@@ -52,25 +57,30 @@ def whitened_cnn(
         auxiliary_channels: int, the width of the auxiliary convolutions, or
             `None` for heads without one. Defaults to `128`.
         auxiliary_kernel_size: int. Defaults to `3`.
+        dropout: float in `[0, 1)`, after every layer's activation, or `None`
+            for the method's. Defaults to `0.0`.
         preprocessing: Keras layer without trainable weights, or a list of
             them, that the images go through first.
         model_options: dict of arguments of the model, as in `tiny_cnn`. The
             default contribution is the sum of the second half of the layers,
             and nothing is clipped.
+        layer_options: refused if not empty: the layers are what this network
+            is.
 
     Returns:
         A `keras_ff.models.ForwardOnlyModel`, or a `keras.Model` that gives
         logits if `method` is `"backprop"`.
 
     Raises:
-        ValueError: if `method` is unknown, `width_multiplier` not positive or
-            the images are too small.
+        ValueError: if `method` is unknown or has no such heads (`"cw"`), there
+            are `layer_options`, `width_multiplier` is not positive or the
+            images are too small.
 
     Example:
 
     ```python
     model = keras_ff.applications.whitened_cnn((32, 32, 3), 10)
-    model.get_layer("whitening").adapt(x_train[:5000])
+    keras_ff.models.adapt_whitening(model, x_train)
     model.compile(
         keras_ff.optimizers.Muon(
             keras_ff.optimizers.Triangular(0.1, steps=6 * 200),
@@ -100,11 +110,11 @@ def whitened_cnn(
         num_classes,
         method,
         width_multiplier,
-        dropout=0.0,
+        dropout,
         input_normalization=False,
         preprocessing=preprocessing,
         model_options=model_options,
-        layer_options=None,
+        layer_options=layer_options,
     )
     build.check_images(8)
 
@@ -125,16 +135,18 @@ def whitened_cnn(
         )
         return [*layers, normalization, keras.layers.Activation("gelu")]
 
-    def head(num_classes):
-        layers = []
-        if auxiliary_channels is not None:
-            layers = conv(auxiliary_channels, auxiliary_kernel_size)
-        return build.method.auxiliary_head(num_classes, layers, GRID)
+    def head_layers():
+        if auxiliary_channels is None:
+            return []
+        return conv(auxiliary_channels, auxiliary_kernel_size)
 
     x = Whitening2D(padding="same", name="whitening")(build.start)
     x = keras.layers.Activation("gelu")(x)
     for channels, pool in CONVOLUTIONS:
-        x = build.block(x, conv(channels, 3, pool), head=head)
+        layers = conv(channels, 3, pool)
+        if build.dropout:
+            layers.append(keras.layers.Dropout(build.dropout))
+        x = build.block(x, layers, head_layers, GRID)
     own = {
         "contribution": SkipFirst(len(CONVOLUTIONS) // 2),
         "layer_clipnorm": None,

@@ -1,8 +1,8 @@
-import keras
 from keras import ops
 
 from keras_ff.checks import is_integer
 from keras_ff.layers.goodness_head import GoodnessHead
+from keras_ff.layers.grid_average2d import GridAverage2D
 
 
 class PooledHead(GoodnessHead):
@@ -12,7 +12,8 @@ class PooledHead(GoodnessHead):
         num_classes: int, at least 2.
         pooling: how a map becomes a vector: `"average"` (over all positions),
             `"flatten"` (every position counts by itself), or an int `n`
-            (averages over a grid of `n` by `n` cells, then as `"flatten"`).
+            (averages over a grid of `n` by `n` cells, then as `"flatten"`;
+            in a map of fewer pixels, cells share them).
             Nothing is pooled where there is no map.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             Keras's setting.
@@ -24,7 +25,7 @@ class PooledHead(GoodnessHead):
         self._grid = None
         if is_integer(pooling) and pooling > 0:
             pooling = int(pooling)
-            self._grid = keras.layers.AdaptiveAveragePooling2D(
+            self._grid = GridAverage2D(
                 pooling,
                 data_format=self.data_format,
                 dtype=self.score_dtype,
@@ -44,8 +45,7 @@ class PooledHead(GoodnessHead):
         if not axes:
             return x
         size = self.pooled_shape(x.shape)[1]
-        # Keras's grid of one cell fails on TensorFlow.
-        if self.pooling in ("average", 1):
+        if self.pooling == "average":
             return ops.mean(x, axis=axes)
         if self._grid is not None:
             x = self._grid(x)

@@ -6,6 +6,7 @@ from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import CAWConv2D
 from keras_ff.layers import CAWDense
 from keras_ff.layers import ChannelClassAssignment
+from keras_ff.layers.grid_average2d import GridAverage2D
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.methods.method import Method
 
@@ -29,7 +30,7 @@ class CAW(Method):
 
     def auxiliary_head(self, num_classes, layers, grid):
         cells = [
-            keras.layers.AdaptiveAveragePooling2D(grid),
+            GridAverage2D(grid),
             keras.layers.Flatten(),
         ]
         head = ChannelClassAssignment(

@@ -18,6 +18,8 @@ class CW(Method):
     paper = "DeeperForward, ICLR 2025"
     conv = CWConv2D
     dense = None
+    # No channel groups fit an auxiliary convolution of any width.
+    auxiliary_head = None
     head = ChannelGroups
     dropout = 0.2
     contribution = Interval

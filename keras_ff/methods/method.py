@@ -171,6 +171,9 @@ class Method:
     def auxiliary_head(self, num_classes, layers, grid):
         """A head that looks through layers of its own, on a coarse grid.
 
+        Its goodness serves a plain cross-entropy. `None` where the method has
+        no such head.
+
         Args:
             num_classes: int.
             layers: list of Keras layers, trained with the head and left out
@@ -185,7 +188,7 @@ class Method:
         """Whether the method has such layers.
 
         Args:
-            layer: `"conv"`, `"dense"` or `"block"`.
+            layer: `"conv"`, `"dense"`, `"block"` or `"auxiliary_head"`.
         """
         if self._is_block(layer):
             return self.head is not None
@@ -195,8 +198,11 @@ class Method:
         """The names of what else its layers take, sorted.
 
         Args:
-            layer: `"conv"`, `"dense"` or `"block"`.
+            layer: `"conv"`, `"dense"`, `"block"` or `"auxiliary_head"`; the
+                last takes nothing else.
         """
+        if layer == "auxiliary_head":
+            return []
         make = getattr(self, layer)
         if self._is_block(layer):
             names = _arguments(make)

@@ -8,6 +8,8 @@ from keras_ff import applications
 from keras_ff import methods as methods_
 from keras_ff.applications.architecture import ARCHITECTURES
 from keras_ff.checks import check_num_classes
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.models import adapt_whitening
 from keras_ff.tuners.trial_backup import TrialBackup
 
 
@@ -155,9 +157,17 @@ and `"deep_supervision"` |
         method = self.methods[hp.Choice("method", list(self.methods))]
         hp.Choice("batch_size", [32, 64, 128, 256], default=128)
         kinds = {ARCHITECTURES[name] for name in self.architectures}
-        layer_options = self._ask(hp, "tune_layers", kinds)
+        layer_options = {}
+        if kinds != {"auxiliary_head"}:
+            kinds -= {"auxiliary_head"}
+            layer_options = self._ask(hp, "tune_layers", kinds)
         model_options = self._ask(hp, "tune_model")
         loss = self._ask(hp, "tune_loss")
+        if ARCHITECTURES[architecture] == "auxiliary_head":
+            # It decides its layers itself, and its goodness are logits.
+            layer_options = {}
+            if not isinstance(loss, LocalCrossentropy):
+                loss = LocalCrossentropy()
         _refuse_without_parent(hp)
         model = getattr(applications, architecture)(
             self.input_shape,
@@ -234,11 +244,14 @@ and `"deep_supervision"` |
             )
         backup = TrialBackup.of_trial(callbacks)
         if backup is None:
+            _adapt(model, data["x"], kwargs)
             return model.fit(**data, callbacks=callbacks, **kwargs)
         next_epoch = backup.restore(model)
         if next_epoch:
             print(f"Trial resumed after epoch {next_epoch}.", flush=True)
             kwargs["initial_epoch"] = next_epoch
+        else:
+            _adapt(model, data["x"], kwargs)
         try:
             history = model.fit(
                 **data, callbacks=[*callbacks, backup], **kwargs
@@ -253,6 +266,15 @@ and `"deep_supervision"` |
         backup.remove()
         history.history = backup.history()
         return history
+
+
+def _adapt(model, x, kwargs):
+    """Adapts the whitening of a model that has one, to training images."""
+    if hasattr(x, "__array__"):
+        # The last of them validate.
+        held_out = kwargs.get("validation_split") or 0.0
+        x = x[: int(len(x) * (1 - held_out))]
+    adapt_whitening(model, x)
 
 
 def _refuse_without_parent(hp):

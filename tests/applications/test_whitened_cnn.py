@@ -7,9 +7,9 @@ from keras_ff import applications
 from keras_ff import losses
 from keras_ff import methods
 from keras_ff import optimizers
+from keras_ff.models import adapt_whitening
 
-# Groups of channels need a width for every number of classes.
-METHODS = [name for name in methods.names() if name != "cw"]
+METHODS = [n for n in methods.names() if methods.get(n).makes("auxiliary_head")]
 X = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), "uint8")
 Y = np.arange(20) % 4
 
@@ -18,12 +18,17 @@ def build(method, **arguments):
     model = applications.whitened_cnn(
         (8, 8, 3), 4, method, width_multiplier=0.05, **arguments
     )
-    model.get_layer("whitening").adapt(X)
+    adapt_whitening(model, X)
     return model
 
 
-@pytest.mark.only_on("torch")
-@pytest.mark.parametrize("method", METHODS)
+def of_backend(method):
+    """All methods where nothing is compiled, one of them elsewhere."""
+    marks = [] if method == "caw" else [pytest.mark.only_on("torch")]
+    return pytest.param(method, marks=marks)
+
+
+@pytest.mark.parametrize("method", [of_backend(name) for name in METHODS])
 def test_trains(method):
     keras.utils.set_random_seed(0)
     model = build(method)
@@ -64,6 +69,19 @@ def test_without_auxiliary_convolution():
         assert len(kernels) == 6
 
 
+@pytest.mark.only_on("torch")
+def test_dropout_follows_every_activation():
+    for dropout, rates in ((0.0, []), (0.2, [0.2] * 6), (None, [0.1] * 6)):
+        model = build("projection", dropout=dropout)
+        found = [
+            layer.rate
+            for local in model.local_layers
+            for layer in local.layers
+            if isinstance(layer, keras.layers.Dropout)
+        ]
+        assert found == rates
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -73,6 +91,8 @@ def test_without_auxiliary_convolution():
             r"Received: \['layer_clip'\]",
         ),
         (dict(width_multiplier=0), "width_multiplier=0"),
+        (dict(method="cw"), "'cw' has no auxiliary_head layers.*'caw', 'deep"),
+        (dict(layer_options={"pooling": 3}), r"Received: \['pooling'\]"),
         (dict(input_shape=(7, 8, 3)), "at least 8 x 8"),
     ],
 )

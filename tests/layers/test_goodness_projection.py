@@ -39,6 +39,29 @@ def test_a_grid_of_one_cell_is_the_average(size):
     assert head.get_config()["pooling"] == 1
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_cells_share_pixels_where_there_are_too_few(data_format):
+    for height, width, cells in [(1, 1, 2), (1, 5, 2), (4, 1, 3), (2, 3, 4)]:
+        x = normal((3, height, width, 2), 1)
+        # Cell i covers the pixels from i * size / n to (i + 1) * size / n.
+        expected = np.empty((3, cells, cells, 2))
+        for i, j in np.ndindex(cells, cells):
+            top, bottom = i * height // cells, -(-(i + 1) * height // cells)
+            left, right = j * width // cells, -(-(j + 1) * width // cells)
+            cell = x[:, top:bottom, left:right].astype("float64")
+            expected[:, i, j] = cell.mean((1, 2))
+        if data_format == "channels_first":
+            x, expected = (np.moveaxis(a, -1, 1) for a in (x, expected))
+        head = layers.GoodnessProjection(
+            3, pooling=cells, data_format=data_format
+        )
+        goodness = numpy(head(x))
+        kernel = numpy(head.projection.kernel).astype("float64")
+        np.testing.assert_allclose(
+            goodness, expected.reshape(3, -1) @ kernel, atol=2e-6
+        )
+
+
 @pytest.mark.parametrize("pooling", [True, False, 1.0])
 def test_pooling_that_is_no_number_of_cells(pooling):
     with pytest.raises(ValueError, match=f"pooling={pooling}"):

@@ -230,6 +230,36 @@ def test_values_reach_the_model(method):
             assert head.prototypes.shape == (CLASSES, 2, 32)
 
 
+@pytest.mark.only_on("torch")
+def test_whitened_network_takes_its_whitening_from_the_training_images():
+    hypermodel = ForwardOnlyHyperModel(
+        SHAPE, CLASSES, ["tiny_cnn", "whitened_cnn"], ["caw", "prototype"]
+    )
+    hp = keras_tuner.HyperParameters()
+    hp.values = {
+        "architecture": "whitened_cnn",
+        "method": "prototype",
+        "width_multiplier": 0.05,
+        "contribution": "uniform",
+    }
+    model = hypermodel.build(hp)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, *SHAPE)).astype("float32")
+    # Those that validate are of another kind.
+    x[30:] = 0.0
+    history = hypermodel.fit(
+        hp, model, x, np.arange(40) % 4, validation_split=0.25, verbose=0
+    )
+    assert np.isfinite(history.history["val_loss"]).all()
+    reference = keras_ff.layers.Whitening2D(padding="same")
+    reference.adapt(x[:30])
+    np.testing.assert_allclose(
+        np.abs(keras.ops.convert_to_numpy(model.layers[1].kernel)),
+        np.abs(keras.ops.convert_to_numpy(reference.kernel)),
+        rtol=1e-3,
+    )
+
+
 @pytest.mark.parametrize(
     "kind, options, trials",
     [
@@ -478,7 +508,7 @@ def test_data_that_cannot_be_searched_with(arguments, error, message):
             ["caw"],
             SHAPE,
             r"`architectures` must be some of \['mlp', 'resnet17', 'tiny_cnn'"
-            r", 'vgg14'\]. Received: \['lenet'\]",
+            r", 'vgg14', 'whitened_cnn'\]. Received: \['lenet'\]",
         ),
         (
             ["mlp"],
