@@ -17,9 +17,40 @@ FAMILIES = {
     "deep_supervision": "deep_supervision",
     "backprop": "backprop",
 }
-# What differs from the method's settings: of a family, of its networks of one
-# architecture, of one recipe. Any of `OPTIONS`.
+# What differs from the method's settings: of a family, of an architecture, of
+# both together, of one recipe. Any of `OPTIONS`.
 DIFFERENT = {
+    # Trained in minutes, alike by every method (docs/measured.md).
+    "whitened_cnn": dict(
+        epochs=16,
+        batch_size=250,
+        width=2.0,
+        dropout=0.0,
+        augment=True,
+        mirrored_shift=2,
+        learning_rate=(0.1, 0.0),
+        schedule="triangular",
+        weight_decay=None,
+        # The network's own, written down.
+        contribution={"class_name": "SkipFirst", "config": {"number": 3}},
+        layer_clipnorm=None,
+        optimizer={
+            "class_name": "Muon",
+            "config": dict(
+                momentum=0.6,
+                ns_steps=3,
+                rms_rate=None,
+                normalize_weights=True,
+                adam_lr_ratio=0.1,
+                weight_decay=None,
+                adam_weight_decay=None,
+            ),
+        },
+        loss={
+            "class_name": "LocalCrossentropy",
+            "config": dict(label_smoothing=0.1),
+        },
+    ),
     "caw-resnet17": dict(learning_rate=(0.08, 0.006)),
     "caw-resnet17-mnist": dict(layer_options={"pooling": (0.97, 0.03, 0.03)}),
     # AdamW with PyTorch's default decay.
@@ -33,8 +64,16 @@ DIFFERENT = {
 OPTIONS = {
     *("epochs", "batch_size", "augment", "validation_split", "width"),
     *("learning_rate", "weight_decay", "dropout", "layer_options"),
+    # The largest shift of `AugmentedBatches`, whose borders are mirrored.
+    "mirrored_shift",
+    # "triangular": step by step (`keras_ff.optimizers.Triangular`), not a
+    # cosine from epoch to epoch.
+    "schedule",
+    # As `Method.settings` records them.
+    *("optimizer", "loss", "contribution", "layer_clipnorm"),
 }
-# Share of the training images that validates: (CAW-Conv, all others).
+# Share of the training images that validates: (CAW-Conv and whitened_cnn, all
+# others).
 VALIDATION = {
     "mnist": (1 / 6, 1 / 6),
     "fashion_mnist": (1 / 6, 1 / 6),
@@ -87,6 +126,7 @@ def recipes_of(method, family=None):
 
 
 def _recipe(method, family, architecture, dataset):
+    few = family == "caw" or architecture == "whitened_cnn"
     recipe = dict(
         method=method,
         paper=keras_ff.methods.get(method).paper,
@@ -95,10 +135,11 @@ def _recipe(method, family, architecture, dataset):
         epochs=150,
         batch_size=128,
         augment=False,
-        validation_split=VALIDATION[dataset][family != "caw"],
+        validation_split=VALIDATION[dataset][not few],
     )
     name = f"{family}-{architecture}-{dataset}"
-    for part in (family, f"{family}-{architecture}", name):
+    pair = f"{family}-{architecture}"
+    for part in (family, architecture, pair, name):
         different = DIFFERENT.get(part, {})
         if not set(different) <= OPTIONS:
             raise ValueError(

@@ -32,6 +32,7 @@ from examples.recipes import PUBLISHED
 from examples.recipes import RECIPES
 from examples.recipes import recipes_of
 from keras_ff import files
+from keras_ff.datasets.catalog import SHIFT_AND_FLIP
 from keras_ff.datasets.catalog import STREAMED
 
 
@@ -120,16 +121,26 @@ def reproduce(flags):
     run(
         flags.recipe,
         flags,
-        lambda info: build(recipe, info, flags.width_multiplier),
+        lambda info, train: build(
+            recipe, info, flags.width_multiplier, flags.epochs * len(train)
+        ),
         learning_rate,
-        final_learning_rate,
+        # What changes step by step is left alone between the epochs.
+        final_learning_rate if recipe["schedule"] == "cosine" else None,
         load=load,
+        prepare=keras_ff.models.adapt_whitening,
     )
 
 
 def settings(recipe):
     """The recipe, with all that it leaves to its method."""
-    return {**keras_ff.methods.get(recipe["method"]).settings(), **recipe}
+    method = keras_ff.methods.get(recipe["method"])
+    own = method.settings()
+    recipe = {"schedule": "cosine", **own, **recipe}
+    for name in ("contribution", "layer_clipnorm"):
+        if name not in method.model_options:
+            recipe[name] = own[name]
+    return recipe
 
 
 def load(flags):
@@ -144,15 +155,34 @@ def load(flags):
     )
     batches = keras_ff.datasets.ArrayBatches
     return keras_ff.datasets.Splits(
-        batches(train, flags.batch_size, flags.seed, drop_remainder=True),
+        training_batches(flags.settings, train, flags.batch_size, flags.seed),
         *(batches(split, flags.batch_size) for split in others),
     )
 
 
-def build(recipe, info, width_multiplier):
-    """The recipe's network, compiled; it takes what `load` gives."""
+def training_batches(recipe, train, batch_size, seed):
+    """Batches of arrays, augmented here if the network does not do it."""
+    options = dict(batch_size=batch_size, seed=seed, drop_remainder=True)
+    if "mirrored_shift" not in recipe:
+        return keras_ff.datasets.ArrayBatches(train, **options)
+    shift, flip = SHIFT_AND_FLIP[recipe["dataset"]]
+    return keras_ff.datasets.AugmentedBatches(
+        train, shift=min(shift, recipe["mirrored_shift"]), flip=flip, **options
+    )
+
+
+def build(recipe, info, width_multiplier, steps=1):
+    """The recipe's network, compiled; it takes what `load` gives.
+
+    Args:
+        recipe: dict.
+        info: a `DatasetInfo`.
+        width_multiplier: float, of the recipe's widths.
+        steps: int, of the whole training, if the recipe's learning rate
+            changes with each.
+    """
     preprocessing = []
-    if recipe["dataset"] not in STREAMED:
+    if recipe["dataset"] not in STREAMED and "mirrored_shift" not in recipe:
         # As published, ResNet-17 sees the MNISTs enlarged.
         preprocessing = keras_ff.datasets.preprocessing(
             recipe["dataset"],
@@ -172,11 +202,35 @@ def build(recipe, info, width_multiplier):
         layer_options=recipe.get("layer_options"),
     )
     model.compile(
-        optimizer=method.optimizer(weight_decay=recipe.get("weight_decay")),
-        loss=method.loss(),
+        optimizer=_optimizer(recipe, method, steps),
+        loss=_loss(recipe, method),
         metrics=["accuracy"],
     )
     return model
+
+
+def _optimizer(recipe, method, steps):
+    given = _other(recipe, method, "optimizer")
+    if given is None:
+        return method.optimizer(weight_decay=recipe.get("weight_decay"))
+    rate = keras_ff.optimizers.Triangular(recipe["learning_rate"][0], steps)
+    return getattr(keras_ff.optimizers, given["class_name"])(
+        rate, **given["config"]
+    )
+
+
+def _loss(recipe, method):
+    given = _other(recipe, method, "loss")
+    if given is None:
+        return method.loss()
+    return getattr(keras_ff.losses, given["class_name"])(**given["config"])
+
+
+def _other(recipe, method, name):
+    """What a recipe says if it is not what its method says, or `None`."""
+    own = method.settings()[name]
+    given = recipe.get(name, own)
+    return None if given == own else given
 
 
 def report(folder):

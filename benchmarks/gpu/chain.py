@@ -1,7 +1,8 @@
 """The whitened chain of single convolutions on CIFAR-10.
 
-All 50,000 training images; what counts is the test accuracy after the last
-epoch. Nothing is chosen by test images.
+The recipes `...-whitened_cnn-cifar10` of `examples/recipes.py`, but with all
+50,000 training images; what counts is the test accuracy after the last epoch.
+Nothing is chosen by test images.
 """
 
 import statistics
@@ -10,17 +11,20 @@ import traceback
 
 from benchmarks.gpu import session as sessions
 
-BATCH_SIZE = 250
-WIDTH = 2.0
-EPOCHS = 16
 SEEDS = (0, 1, 2)
-IMAGES = 50_000
 # Seconds to trace, test and the like, besides the steps of a run.
 REST = 12
 
 
+def recipe_of(method):
+    from examples import recipes
+
+    (family,) = [f for f, m in recipes.FAMILIES.items() if m == method]
+    return recipes.RECIPES[f"{family}-whitened_cnn-cifar10"]
+
+
 def run(session, methods):
-    epochs, per_epoch = EPOCHS, None
+    epochs, per_epoch = recipe_of(methods[0])["epochs"], None
     # A seed of every method before the next seed of any.
     for seed in SEEDS if session.real else SEEDS[:1]:
         for method in methods:
@@ -52,15 +56,22 @@ def _train(session, method, seed, epochs):
     import keras
 
     import keras_ff
+    from examples import reproduce
 
     sessions.setup(seed=seed)
-    batch_size = session.batch_size(BATCH_SIZE)
+    recipe = recipe_of(method)
+    batch_size = session.batch_size(recipe["batch_size"])
     train, _, test = session.arrays(batch_size, 0, seed)
     start = time.perf_counter()
-    model = build(session, method, epochs, train[0])
-    batches = keras_ff.datasets.AugmentedBatches(
-        train, batch_size, seed=seed, drop_remainder=True
+    batches = reproduce.training_batches(recipe, train, batch_size, seed)
+    width = 0.05 if session.dry else 1.0
+    model = reproduce.build(
+        recipe,
+        keras_ff.datasets.info(recipe["dataset"]),
+        width,
+        steps=epochs * len(batches),
     )
+    keras_ff.models.adapt_whitening(model, batches)
     began, seconds = [], []
     session.record(
         "start",
@@ -68,7 +79,7 @@ def _train(session, method, seed, epochs):
         seed=seed,
         epochs=epochs,
         batch_size=batch_size,
-        width_multiplier=WIDTH,
+        width_multiplier=width * recipe["width"],
         parameters=model.count_params(),
         seconds_to_build=time.perf_counter() - start,
     )
@@ -126,36 +137,3 @@ def _train(session, method, seed, epochs):
         peak_memory_gib=sessions.peak_memory_gib(),
     )
     return per_epoch
-
-
-def build(session, method, epochs, images):
-    """The network, adapted and compiled for a schedule of `epochs`."""
-    import keras_ff
-
-    options = {} if method == "backprop" else {"layer_metrics": True}
-    model = keras_ff.applications.whitened_cnn(
-        (32, 32, 3),
-        10,
-        method=method,
-        width_multiplier=0.1 if session.dry else WIDTH,
-        model_options=options,
-    )
-    model.get_layer("whitening").adapt(images[:5000])
-    optimizer = keras_ff.optimizers.Muon(
-        keras_ff.optimizers.Triangular(
-            0.1, steps=epochs * (IMAGES // BATCH_SIZE)
-        ),
-        momentum=0.6,
-        ns_steps=3,
-        rms_rate=None,
-        normalize_weights=True,
-        adam_lr_ratio=0.1,
-        weight_decay=None,
-        adam_weight_decay=None,
-    )
-    model.compile(
-        optimizer,
-        loss=keras_ff.losses.LocalCrossentropy(label_smoothing=0.1),
-        metrics=["accuracy"],
-    )
-    return model

@@ -41,9 +41,10 @@ def run(
     Args:
         title: string, the name of the method in pictures.
         flags: the parsed flags.
-        build: function `DatasetInfo -> compiled model`.
+        build: function `(DatasetInfo, training batches) -> compiled model`.
         learning_rate, final_learning_rate: ends of a cosine over the epochs,
-            stepped once an epoch.
+            stepped once an epoch. Without an end the optimizer has a schedule
+            of its own.
         load: function `flags -> Splits` of batches.
         prepare: function `(model, train)`, called before a new training.
     """
@@ -62,7 +63,12 @@ def run(
         with folder.held(output):
             results = _finished(output, config)
             if results is None:
-                rates = cosine(learning_rate, final_learning_rate, flags.epochs)
+                rates = []
+                if final_learning_rate is not None:
+                    rate = cosine(
+                        learning_rate, final_learning_rate, flags.epochs
+                    )
+                    rates = [keras.callbacks.LearningRateScheduler(rate)]
                 results = _train(flags, config, build, rates, load, prepare)
                 folder.write_json(output / "metrics.json", results)
             pictures.draw(title, output, results)
@@ -82,7 +88,7 @@ def _train(flags, config, build, rates, load, prepare):
     keras.utils.set_random_seed(flags.seed)
     keras.config.set_dtype_policy(flags.dtype)
     train, validation, test = load(flags)
-    model = build(keras_ff.datasets.info(flags.dataset))
+    model = build(keras_ff.datasets.info(flags.dataset), train)
     model.summary()
 
     output = flags.output
@@ -108,7 +114,7 @@ def _train(flags, config, build, rates, load, prepare):
                 # Keras's own models would see the first epoch's order again.
                 on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch),
             ),
-            keras.callbacks.LearningRateScheduler(rates),
+            *rates,
             Best(output / "best.keras", backup.history()),
             Seconds(),
             backup,

@@ -12,19 +12,24 @@ import keras_ff
 
 pytest.importorskip("matplotlib")
 from examples import recipes  # noqa: E402
+from examples.common import folder  # noqa: E402
 from examples.recipes import PUBLISHED  # noqa: E402
 from examples.recipes import RECIPES  # noqa: E402
 from examples.reproduce import build  # noqa: E402
 from examples.reproduce import load  # noqa: E402
 from examples.reproduce import settings  # noqa: E402
 from examples.reproduce import table  # noqa: E402
+from examples.reproduce import training_batches  # noqa: E402
 
 
 def test_published_figures_belong_to_recipes():
     assert set(PUBLISHED) <= set(RECIPES)
     # Nothing that differs is said of recipes that do not exist.
     for name in recipes.DIFFERENT:
-        assert any(f"{recipe}-".startswith(f"{name}-") for recipe in RECIPES)
+        assert any(
+            f"{recipe}-".startswith(f"{name}-") or f"-{name}-" in recipe
+            for recipe in RECIPES
+        )
 
 
 def test_misspelt_difference_is_refused(monkeypatch):
@@ -96,6 +101,93 @@ def test_caw_resnet17_has_the_published_settings():
     assert layer.dropout.rate == 0.1
     assert model.loss.label_smoothing == 0.1
     assert isinstance(model.contribution, keras_ff.contributions.LossAware)
+
+
+@pytest.mark.parametrize("family", list(recipes.FAMILIES))
+def test_whitened_recipes_are_one_recipe(family):
+    names = [n for n in RECIPES if n.startswith(f"{family}-whitened_cnn")]
+    if family == "deeperforward":
+        assert not names
+        return
+    assert len(names) == len(recipes.VALIDATION)
+    recipe = settings(RECIPES[f"{family}-whitened_cnn-cifar10"])
+    assert recipe["validation_split"] == 0.02
+    info = keras_ff.datasets.info("cifar10")
+    model = build(recipe, info, width_multiplier=0.02, steps=1000)
+    # What is written down is what is trained.
+    optimizer = model.optimizer.get_config()
+    assert recipe["optimizer"]["class_name"] == type(model.optimizer).__name__
+    assert recipe["optimizer"]["config"].items() <= optimizer.items()
+    rate = optimizer["learning_rate"]["config"]
+    assert (rate["peak"], rate["steps"]) == (0.1, 1000)
+    assert recipe["learning_rate"] == (0.1, 0.0)
+    assert model.loss.label_smoothing == 0.1
+    if isinstance(model, keras_ff.models.ForwardOnlyModel):
+        assert recipe["contribution"]["class_name"] == "SkipFirst"
+        np.testing.assert_array_equal(
+            model.contribution.weights, [0, 0, 0, 1, 1, 1]
+        )
+        assert model.layers[-1].layer_clipnorm is None
+    else:
+        assert recipe["contribution"] is None
+
+
+def test_images_are_mirrored_where_that_keeps_their_class():
+    generator = np.random.default_rng(0)
+    for dataset, mirrored in (("cifar100", True), ("mnist", False)):
+        shape = keras_ff.datasets.info(dataset).input_shape
+        x = generator.integers(0, 256, (8, *shape), "uint8")
+        y = np.arange(8, dtype="int32")
+        recipe = RECIPES[f"hff-whitened_cnn-{dataset}"]
+        batches = training_batches(recipe, (x, y), 8, seed=0)
+        flips = 0
+        for epoch in (0, 1):
+            batches.set_epoch(epoch)
+            for image, number in zip(*batches[0]):
+                padded = np.pad(x[number], [(2, 2), (2, 2), (0, 0)], "reflect")
+                views = np.lib.stride_tricks.sliding_window_view(padded, shape)
+                views = views.reshape(-1, *shape)
+                straight = (views == image).all((1, 2, 3)).any()
+                flips += (views == image[:, ::-1]).all((1, 2, 3)).any()
+                assert straight or mirrored
+        # Each of them once in two epochs, or never.
+        assert flips == (8 if mirrored else 0)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.only_on("torch")
+def test_killed_whitened_run_goes_on(tmp_path, run_example, monkeypatch):
+    # Two steps an epoch.
+    recipe = dict(RECIPES["caw-whitened_cnn-digits"], batch_size=600)
+    monkeypatch.setitem(RECIPES, "caw-whitened_cnn-digits", recipe)
+    command = [
+        *("reproduce", "caw-whitened_cnn-digits", "--epochs", "2"),
+        *("--width-multiplier", "0.02", "--output", tmp_path),
+    ]
+
+    def die(path, history):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        # After the first epoch's backup.
+        patch.setattr(folder, "write_history", die)
+        with pytest.raises(Killed):
+            run_example(*command)
+    keras.utils.clear_session()
+    # The whitening is in the weights.
+    monkeypatch.setattr(keras_ff.layers.Whitening2D, "adapt", None)
+    run_example(*command)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert len(metrics["history"]["val_accuracy"]) == 2
+    assert metrics["test_accuracy_validation_selected"] is not None
+    assert metrics["config"]["settings"]["schedule"] == "triangular"
+    # The schedule went on where it was.
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    assert int(model.optimizer.iterations) == 4
+    assert float(model.optimizer.learning_rate) == 0.0
 
 
 @pytest.fixture(scope="module")
