@@ -1,3 +1,5 @@
+import math
+
 import keras
 from keras import ops
 
@@ -138,6 +140,7 @@ class GroupFeatures(FeatureNormalization):
         self.axis = axis
         self.centers_channels = False
         self._single = False
+        self._may_be_single = False
 
     def build(self, input_shape):
         channels = input_shape[self.axis]
@@ -150,6 +153,7 @@ class GroupFeatures(FeatureNormalization):
         spatial = [*input_shape[1:axis], *input_shape[axis + 1 :]]
         alone = self.groups in (-1, channels)
         self._single = alone and all(size == 1 for size in spatial)
+        self._may_be_single = alone and {*spatial} <= {1, None}
         # Whether the mean of every channel over the map is zero.
         self.centers_channels = alone and not self._single
         if self._single and not spatial:
@@ -160,10 +164,10 @@ class GroupFeatures(FeatureNormalization):
                 f"{'as many' if self.groups == -1 else self.groups} groups"
             )
 
-    def normalize(self, x):
+    def normalize(self, inputs):
         if self._single:
-            return x
-        shape = ops.shape(x)
+            return inputs
+        x, shape = inputs, ops.shape(inputs)
         axis = self.axis % len(shape)
         if self.groups != -1:
             split = (self.groups, shape[axis] // self.groups)
@@ -171,7 +175,13 @@ class GroupFeatures(FeatureNormalization):
         axes = [i for i in range(1, len(x.shape)) if i != axis]
         x = x - ops.mean(x, axis=axes, keepdims=True)
         variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
-        return ops.reshape(x * ops.rsqrt(variance + 1e-5), shape)
+        normalized = ops.reshape(x * ops.rsqrt(variance + 1e-5), shape)
+        if self._may_be_single:
+            size = math.prod(
+                shape[i] for i in range(1, len(shape)) if i != axis
+            )
+            return ops.where(ops.equal(size, 1), inputs, normalized)
+        return normalized
 
     def get_config(self):
         config = super().get_config()

@@ -132,3 +132,15 @@ def test_a_group_of_one_number_passes_where_there_is_a_map(identifier, shape):
 def test_a_unit_that_is_a_group_is_refused(identifier, units):
     with pytest.raises(ValueError, match=f"zero.*'rms' or None.*{units} units"):
         normalization(identifier)(normal((4, units), 1))
+
+
+def test_a_map_of_unknown_size_may_be_one_pixel():
+    layer = get_normalization("instance", 3, "float32", "channels_last")
+    layer.build((None, None, None, 4))
+    pixel = normal((2, 1, 1, 4), 1)
+    np.testing.assert_array_equal(numpy(layer(pixel)), pixel)
+    images = normal((2, 3, 2, 4), 2)
+    known = get_normalization("instance", 3, "float32", "channels_last")
+    np.testing.assert_allclose(
+        numpy(layer(images)), numpy(known(images)), rtol=1e-6
+    )

@@ -24,6 +24,26 @@ def pool():
     return keras.layers.GlobalAveragePooling2D(name="pool")
 
 
+def flatten():
+    return keras.layers.Flatten()
+
+
+def sequence():
+    return keras.Sequential(
+        [keras.Input((4, 4, 6)), keras.layers.Dropout(0.1), pool()]
+    )
+
+
+def nested(last):
+    inputs = keras.Input((4, 4, 6))
+    x = keras.layers.ZeroPadding2D(1)(inputs)
+    return keras.Model(inputs, last(x))
+
+
+def windows(size, **kwargs):
+    return keras.layers.AveragePooling2D(size, name="pool", **kwargs)
+
+
 def chain(*between):
     """What reaches the second local layer, and how the model is made."""
     inputs = keras.Input((6, 6, 2))
@@ -44,6 +64,27 @@ CHAINS = {
         lambda: [conv(), keras.layers.ZeroPadding2D(1), pool()],
         True,
     ),
+    "one window": (lambda: [conv(), windows(4), flatten()], True),
+    "one window, padded": (
+        lambda: [conv(), windows(4, padding="same"), flatten()],
+        True,
+    ),
+    "one cell": (
+        lambda: [
+            conv(),
+            keras.layers.AdaptiveAveragePooling2D(1, name="pool"),
+            flatten(),
+        ],
+        True,
+    ),
+    "in a sequence": (lambda: [conv(), sequence()], True),
+    "in a model": (lambda: [conv(), nested(pool())], True),
+    "in a model that rectifies": (
+        lambda: [conv(), nested(keras.layers.ReLU()), pool()],
+        False,
+    ),
+    "windows": (lambda: [conv(), windows(2), flatten()], False),
+    "one window of a part": (lambda: [conv(), windows(3), flatten()], False),
     "layer normalization": (lambda: [conv("layer"), pool()], False),
     "groups of channels": (lambda: [conv("group"), pool()], False),
     "none": (lambda: [conv(None), pool()], False),
