@@ -23,7 +23,10 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--examples", type=int, default=1000)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--backend", default="torch")
-parser.add_argument("--output", default=str(ROOT / "runs" / "fuzz"))
+parser.add_argument(
+    "--output", default=str(ROOT / "benchmarks" / "results" / "fuzz")
+)
+parser.add_argument("--numbers", default=str(ROOT / "runs" / "fuzz"))
 parser.add_argument("--shrink", type=int)
 flags = parser.parse_args()
 
@@ -63,7 +66,7 @@ def sweep(number, test, phases=(Phase.generate,)):
     holds()
 
 
-def run(number, folder):
+def run(number):
     """One chunk: what ran, what was refused, what failed."""
     counts = collections.Counter()
     kinds = collections.Counter()
@@ -101,7 +104,7 @@ def run(number, folder):
         "layers": dict(kinds),
         "refusals": dict(refusals),
         "failures": failures,
-        "disagreements": compare(number, folder, numbers),
+        "disagreements": compare(number, numbers),
     }
 
 
@@ -112,8 +115,10 @@ def fails(configuration):
         pass
 
 
-def compare(number, folder, numbers):
+def compare(number, numbers):
     """Holds this backend's numbers against those of the others."""
+    folder = pathlib.Path(flags.numbers) / f"seed-{flags.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
     own = folder / f"{number}-{flags.backend}.npz"
     np.savez_compressed(own, **numbers)
     found = []
@@ -143,7 +148,7 @@ def main():
         if number in done:
             continue
         start = time.time()
-        result = run(number, folder)
+        result = run(number)
         result["seconds"] = round(time.time() - start, 1)
         with log.open("a") as file:
             file.write(json.dumps(result) + "\n")

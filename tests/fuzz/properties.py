@@ -45,8 +45,10 @@ def check(configuration):
     poison_changes_nothing(model, configuration)
     restore(model, start)
     predictions_agree(model, configuration)
-    restore(model, start)
-    copies_go_on(model, configuration)
+    # The dearest property.
+    if configuration["seed"] % 2 == 0:
+        restore(model, start)
+        copies_go_on(model, configuration)
     if (
         configuration["kind"] == "forward_forward"
         or configuration["policy"] not in ("float32", "float64")
@@ -203,15 +205,9 @@ def nothing_weighs_nothing(model, configuration):
 def copies_go_on(model, configuration):
     """A saved model trains on bit for bit; other copies predict alike."""
     x, y, _ = data(configuration, 2)
-    fit = dict(
-        batch_size=configuration["batch"],
-        epochs=1,
-        verbose=0,
-        validation_data=(
-            x[: configuration["batch"]],
-            y[: configuration["batch"]],
-        ),
-    )
+    size = configuration["batch"]
+    validation = x[:size], y[:size]
+    fit = dict(batch_size=size, verbose=0, validation_data=validation)
     model.fit(x, y, **fit)
     if not _finite(model):
         return
@@ -223,7 +219,7 @@ def copies_go_on(model, configuration):
     ways = [_clone, copy.deepcopy]
     if configuration["kind"] == "forward_only":
         ways.append(lambda model: model.truncate(None))
-    way = configuration["seed"] % len(ways)
+    way = configuration["seed"] // 2 % len(ways)
     name = ("cloned", "deep-copied", "truncated")[way]
     _close(
         ways[way](model).predict(x, verbose=0),
@@ -231,8 +227,8 @@ def copies_go_on(model, configuration):
         1e-6,
         f"prediction of the {name} model",
     )
-    model.fit(x, y, **fit)
-    loaded.fit(x, y, **fit)
+    model.fit(x[:size], y[:size], **fit)
+    loaded.fit(x[:size], y[:size], **fit)
     _same(state(model), state(loaded), "the loaded model went another way")
 
 
