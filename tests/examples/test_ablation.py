@@ -32,7 +32,7 @@ def test_variants_build(study, variant):
         if variant.startswith("frozen"):
             assert not head
             shares = keras.ops.convert_to_numpy(layer.head.shares())
-            assert np.all(np.sort(shares, axis=1)[:, -1] == 1)
+            assert np.sort(shares, axis=1)[:, -1].min() > 1 - 1e-6
         elif variant.startswith("fixed"):
             assert id(layer.prototypes) not in head
         elif variant != "DeeperForward":

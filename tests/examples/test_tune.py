@@ -79,6 +79,8 @@ def test_worker_killed_within_a_trial_loses_none(tmp_path):
     finally:
         for process in (chief, killed, other):
             process.kill()
+            process.stdout.close()
+            process.wait()
     results = trials(tmp_path)
     assert set(results) == {"0", "1", "2"}
     assert {t["status"] for t in results.values()} == {"COMPLETED"}
