@@ -28,6 +28,24 @@ class ExactSaving:
     def compile(self, *args, jit_compile="auto", **kwargs):
         super().compile(*args, jit_compile=jit_compile, **kwargs)
         self._jit_compile_argument = jit_compile
+        if isinstance(self.optimizer, keras.optimizers.MultiOptimizer):
+            self._check_paths()
+
+    def _check_paths(self):
+        """Raises if an optimizer chosen by path would be another in a copy."""
+        layers = keras_private.all_layers(self, include_self=False)
+        names = {layer.name for layer in layers}
+        for variable in self.trainable_variables:
+            owner = variable.path.partition("/")[0]
+            if owner not in names:
+                raise ValueError(
+                    f"'{variable.path}' was made by '{owner}', which is no "
+                    "layer of the model: it would have another path in a "
+                    "copy, and a MultiOptimizer could not find its state. "
+                    "Use one optimizer for all, or connect the layers by the "
+                    "functional API before they are built, instead of by "
+                    "keras.Sequential."
+                )
 
     def get_compile_config(self):
         config = super().get_compile_config()

@@ -159,3 +159,27 @@ def test_sequential():
 def test_bad_arguments(make, cut, error, message):
     with pytest.raises(error, match=message):
         localize(make(), CLASSES, cut=cut)
+
+
+def test_optimizers_by_path_need_paths_that_copies_keep():
+    dense = [keras.layers.Dense(4, name=name) for name in ("one", "two")]
+    sequence = keras.Sequential([keras.Input((5,)), *dense], name="sequence")
+    model = localize(sequence, 3, cut=["one"])
+
+    def optimizer():
+        return keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(
+                keras.optimizers.Adam(), {"one/.*": keras.optimizers.SGD()}
+            )
+        )
+
+    with pytest.raises(ValueError, match="'sequence/one/kernel' .*MultiOpt"):
+        model.compile(optimizer())
+    model.compile("adam")
+    inputs = keras.Input((5,))
+    x = keras.layers.Dense(4, name="one")(inputs)
+    functional = keras.Model(inputs, keras.layers.Dense(4, name="two")(x))
+    model = localize(functional, 3, cut=["one"])
+    model.compile(optimizer())
+    paths = [v.path for v in keras.models.clone_model(model).weights]
+    assert paths == [v.path for v in model.weights]
