@@ -23,9 +23,7 @@ class CompositeLayer(keras.layers.Layer):
     _shared = ()
 
     def build(self, input_shape=None):
-        # Keras freezes the parts of a layer that it is told to freeze, not
-        # those of a layer that was made frozen.
-        _freeze_parts_of_frozen(self)
+        freeze_parts_of_frozen(self)
 
     def get_config(self):
         if self._shared:
@@ -108,11 +106,16 @@ def sublayers(layer):
     return found
 
 
-def _freeze_parts_of_frozen(layer):
+def freeze_parts_of_frozen(layer):
+    """Freezes what frozen layers are made of, at any depth.
+
+    Keras freezes the parts of a layer that it is told to freeze, not those of
+    a layer that was made frozen.
+    """
     for part in own_layers(layer):
         if not layer.trainable:
             part.trainable = False
-        _freeze_parts_of_frozen(part)
+        freeze_parts_of_frozen(part)
 
 
 def _changes(part):

@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_ff import keras_private
 from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.layers.composite_layer import freeze_parts_of_frozen
 from keras_ff.layers.composite_layer import mark_shared_parts
 from keras_ff.models.compile_config import portable
 
@@ -17,10 +18,8 @@ class ExactSaving:
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        for layer in keras_private.all_layers(self, include_self=False):
-            if not layer.trainable:
-                # Made from its config, it is frozen, but its parts are not.
-                layer.trainable = False
+        for layer in self.layers:
+            freeze_parts_of_frozen(layer)
         mark_shared_parts(
             [x for x in self.layers if isinstance(x, CompositeLayer)]
         )
