@@ -58,7 +58,8 @@ def vgg14(
     for group, (channels, depth) in enumerate(
         [(70, 2), (140, 3), (280, 3), (560, 3), (560, 3)]
     ):
-        if group and 1 not in build.size(x):
+        # The average of a whole map is nothing where its mean is zero.
+        if group and not {1, 2} & set(build.size(x)):
             x = keras.layers.AveragePooling2D(2)(x)
         for _ in range(depth):
             x = build.conv(x, channels, 3)

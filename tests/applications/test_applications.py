@@ -323,7 +323,7 @@ def test_cw_has_no_dense_layers():
 
 
 @pytest.mark.parametrize(
-    "name, smallest", [("tiny_cnn", 4), ("vgg14", 8), ("resnet17", 8)]
+    "name, smallest", [("tiny_cnn", 6), ("vgg14", 8), ("resnet17", 8)]
 )
 def test_too_small_input(name, smallest):
     make_model = CONVOLUTIONAL[name]
@@ -343,7 +343,7 @@ def test_images_in_another_order_or_of_unknown_channels():
         ((3, 32, 32), r"shape \(height, width, channels\), as .*transpose"),
         ((32, 32, None), "known number of channels. Received: .*None"),
         ((32, 32), r"must be images .*Received: samples of shape \(32, 32\)"),
-        ((None, 3, 3), "at least 4 x 4 pixels"),
+        ((None, 3, 3), "at least 6 x 6 pixels"),
     ]:
         with pytest.raises(ValueError, match=message):
             applications.tiny_cnn(shape, 2)

@@ -447,6 +447,8 @@ def test_data_from_a_function_has_the_batch_size_of_the_trial():
         return [(x, y)], (x, y), "not used"
 
     class Model:
+        layers = ()
+
         def fit(self, **arguments):
             return arguments
 
