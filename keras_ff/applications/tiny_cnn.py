@@ -25,7 +25,7 @@ def tiny_cnn(
         input_shape: shape of one image, `(height, width, channels)`, or
             `(channels, height, width)` where Keras's image data format says
             so. Height and width may be `None`; images then need at least
-            4 x 4 pixels.
+            6 x 6 pixels.
         {arguments}
 
     {outcome}
