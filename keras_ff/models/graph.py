@@ -169,14 +169,14 @@ class LayerGraph:
     def goodness_model(self):
         """A model from the inputs to goodness `(batch, layers, classes)`."""
         if self._goodness_model is None:
-            self._goodness_model = _GoodnessModel(
+            self._goodness_model = GoodnessModel(
                 self._model.input,
                 keras.ops.stack(self.goodness_tensors, axis=1),
             )
         return self._goodness_model
 
 
-class _GoodnessModel(Loops, keras.Model):
+class GoodnessModel(Loops, keras.Model):
     """It shares its layers, and so its weights, with another model."""
 
 

@@ -85,6 +85,7 @@ def predictions_agree(model, configuration):
     else:
         scores = by_hand(model, configuration, x, training=False)
         expected = np.stack([numpy(s) for s in scores], axis=1)
+        penalties = float(sum(numpy(p) for p in model.losses))
     tolerance = _tolerance(configuration)
     goodness = model.goodness(x, batch_size=size)
     _close(goodness, expected, tolerance, "goodness")
@@ -102,7 +103,6 @@ def predictions_agree(model, configuration):
     ):
         smoothing = 0.1 if configuration["loss"] else 0.0
         losses = _crossentropy(goodness, numbers, smoothing).mean(axis=0)
-        penalties = float(sum(numpy(p) for p in model.losses))
         _close(
             results["loss"],
             losses.sum() + penalties,

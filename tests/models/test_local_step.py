@@ -158,6 +158,8 @@ def test_local_step_is_one_gradient_of_the_summed_losses(policy, case):
         assert_same_steps(model, hand_model, start, policy)
 
 
+# JAX has no float64 unless it is switched on for the whole process.
+@pytest.mark.only_on("tensorflow", "torch")
 def test_float64_trains_as_float32_does():
     x, y = data(8)
     results, start = [], None
