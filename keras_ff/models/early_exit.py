@@ -123,6 +123,7 @@ def predict_early_exit(model, x, threshold, batch_size=None, steps=None):
         tensors = tree.map_structure(
             ops.convert_to_numpy, model._graph.input_tensors(x_batch)
         )
+        _check_shapes(model.inputs, tensors)
         if early_exit is None:
             early_exit = EarlyExit(
                 model._graph.stages(exits(model)),
@@ -134,6 +135,19 @@ def predict_early_exit(model, x, threshold, batch_size=None, steps=None):
     if early_exit is None:
         raise ValueError("`x` must hold samples. Received: none")
     return early_exit.finish()
+
+
+def _check_shapes(symbols, tensors):
+    """Raises if samples are of another shape than the model's inputs."""
+    for symbol, tensor in zip(symbols, tensors.values()):
+        expected, received = symbol.shape[1:], tensor.shape[1:]
+        if len(expected) != len(received) or any(
+            size not in (None, found) for size, found in zip(expected, received)
+        ):
+            raise ValueError(
+                f"Samples must have the shape {tuple(expected)}. Received: "
+                f"samples of shape {tuple(received)}"
+            )
 
 
 def exits(model):

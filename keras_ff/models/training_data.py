@@ -105,12 +105,23 @@ def _check_validation_data(data, num_classes):
 
 def _class_weights(y, class_weight, num_classes):
     """The weight of every sample, by its class."""
+    if not isinstance(class_weight, dict):
+        raise TypeError(
+            "`class_weight` must be a dict from class numbers to weights. "
+            f"Received: class_weight={class_weight!r}"
+        )
     unknown = set(class_weight) - set(range(num_classes))
     if unknown:
         raise ValueError(
             "`class_weight` must be a dict from class numbers in [0, "
             f"{num_classes}) to weights. Received: the keys {sorted(unknown)}"
         )
+    for number, weight in class_weight.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(
+                "Weights of classes must be finite and not negative. "
+                f"Received: class_weight[{number}]={weight}"
+            )
     weights = [class_weight.get(i, 1.0) for i in range(num_classes)]
     numbers = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
     return np.array(weights, "float32")[numbers.astype(int)]

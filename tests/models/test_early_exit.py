@@ -377,3 +377,10 @@ def test_batch_size_is_checked(size, error):
     model = dense_model()
     with pytest.raises(error, match=f"`batch_size`.*batch_size={size!r}"):
         model.predict_early_exit(data(4)[0], 0.5, batch_size=size)
+
+
+def test_samples_of_another_shape():
+    model = dense_model()
+    x = np.zeros((4, FEATURES + 1), "float32")
+    with pytest.raises(ValueError, match=r"shape \(5,\)\. Received.* \(6,\)"):
+        model.predict_early_exit(x, 0.5)

@@ -620,6 +620,12 @@ def test_class_weights_of_no_class():
     x, y = data(BATCH)
     with pytest.raises(ValueError, match=r"`class_weight` must.*keys \[7\]"):
         model.fit(x, y, class_weight={0: 2.0, 7: 1.0}, verbose=0)
+    with pytest.raises(ValueError, match=r"class_weight\[1\]=-1.0"):
+        model.fit(x, y, class_weight={0: 1.0, 1: -1.0}, verbose=0)
+    with pytest.raises(ValueError, match=r"class_weight\[0\]=nan"):
+        model.fit(x, y, class_weight={0: np.nan}, verbose=0)
+    with pytest.raises(TypeError, match="class_weight='balanced'"):
+        model.fit(x, y, class_weight="balanced", verbose=0)
     with pytest.raises(ValueError, match="Received: both"):
         model.fit(x, y, class_weight={0: 2.0}, sample_weight=y * 1.0, verbose=0)
 
