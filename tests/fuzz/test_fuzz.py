@@ -1,5 +1,6 @@
 """A slice of the fuzzing: other models in every version of the library."""
 
+import keras
 from configurations import configurations
 from hypothesis import HealthCheck
 from hypothesis import Phase
@@ -8,9 +9,12 @@ from hypothesis import settings
 from properties import Refused
 from properties import check
 
+# As many as a minute allows.
+EXAMPLES = {"torch": 30, "tensorflow": 10, "jax": 8}
+
 
 @settings(
-    max_examples=25,
+    max_examples=EXAMPLES[keras.backend.backend()],
     derandomize=True,
     database=None,
     deadline=None,
