@@ -2,8 +2,11 @@ import keras
 
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
+from keras_ff.checks import check_bool
+from keras_ff.checks import check_integer
 from keras_ff.contributions import SkipFirst
 from keras_ff.layers import Whitening2D
+from keras_ff.layers.normalization import get_normalization
 
 # Channels of each convolution, and whether its map is pooled.
 CONVOLUTIONS = (
@@ -14,7 +17,8 @@ CONVOLUTIONS = (
     (128, False),
     (128, True),
 )
-GRID = 2
+PATCH_SIZE = 2
+NORMALIZATIONS = ("batch", "instance", None)
 
 
 @architecture("auxiliary_head")
@@ -26,6 +30,10 @@ def whitened_cnn(
     auxiliary_channels=128,
     auxiliary_kernel_size=3,
     dropout=0.0,
+    convolutions_per_block=1,
+    grid=2,
+    normalization="batch",
+    whitening=True,
     preprocessing=(),
     model_options=None,
     layer_options=None,
@@ -59,6 +67,19 @@ def whitened_cnn(
         auxiliary_kernel_size: int. Defaults to `3`.
         dropout: float in `[0, 1)`, after every layer's activation, or `None`
             for the method's. Defaults to `0.0`.
+        convolutions_per_block: int, how many convolutions learn by one loss,
+            whose gradient crosses them; 6 train the network end to end. Of
+            no effect if the gradient crosses all layers anyway. Defaults to
+            `1`, strictly local.
+        grid: int, the cells along a side on which a head averages a map
+            before it scores the classes. Defaults to `2`.
+        normalization: `"batch"`, `"instance"` (each channel of each map by
+            itself, without a shift), or `None`, with a bias in every
+            convolution instead. Defaults to `"batch"`.
+        whitening: bool, whether the first layer is the fixed whitening. If
+            not, a convolution of the same size takes its place, which learns
+            with the first block; the pixels shall then be normalized
+            (`preprocessing`). Defaults to `True`.
         preprocessing: Keras layer without trainable weights, or a list of
             them, that the images go through first.
         model_options: dict of arguments of the model, as in `tiny_cnn`. The
@@ -73,7 +94,7 @@ def whitened_cnn(
 
     Raises:
         ValueError: if `method` is unknown or has no such heads (`"cw"`), there
-            are `layer_options`, `width_multiplier` is not positive or the
+            are `layer_options`, another argument is out of range or the
             images are too small.
 
     Example:
@@ -117,6 +138,14 @@ def whitened_cnn(
         layer_options=layer_options,
     )
     build.check_images(8)
+    check_integer("convolutions_per_block", convolutions_per_block, minimum=1)
+    check_integer("grid", grid, minimum=1)
+    check_bool("whitening", whitening)
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"`normalization` must be one of {NORMALIZATIONS}. Received: "
+            f"normalization={normalization!r}"
+        )
 
     def width(channels):
         return max(1, round(channels * width_multiplier))
@@ -125,30 +154,51 @@ def whitened_cnn(
         """The layers of one convolution."""
         layers = [
             keras.layers.Conv2D(
-                width(channels), kernel_size, padding="same", use_bias=False
+                channels,
+                kernel_size,
+                padding="same",
+                use_bias=normalization is None,
             )
         ]
         if pool:
             layers.append(keras.layers.MaxPooling2D(2))
-        normalization = keras.layers.BatchNormalization(
-            momentum=0.6, scale=False
-        )
-        return [*layers, normalization, keras.layers.Activation("gelu")]
+        if normalization == "batch":
+            layers.append(
+                keras.layers.BatchNormalization(
+                    axis=build.channel_axis, momentum=0.6, scale=False
+                )
+            )
+        elif normalization:
+            layers.append(
+                get_normalization(normalization, num_classes, dtype=None)
+            )
+        return [*layers, keras.layers.Activation("gelu")]
 
     def head_layers():
         if auxiliary_channels is None:
             return []
-        return conv(auxiliary_channels, auxiliary_kernel_size)
+        return conv(width(auxiliary_channels), auxiliary_kernel_size)
 
-    x = Whitening2D(padding="same", name="whitening")(build.start)
-    x = keras.layers.Activation("gelu")(x)
-    for channels, pool in CONVOLUTIONS:
-        layers = conv(channels, 3, pool)
-        if build.dropout:
-            layers.append(keras.layers.Dropout(build.dropout))
-        x = build.block(x, layers, head_layers, GRID)
+    x, first = build.start, []
+    if whitening:
+        x = Whitening2D(PATCH_SIZE, padding="same", name="whitening")(x)
+        x = keras.layers.Activation("gelu")(x)
+    else:
+        channels = x.shape[build.channel_axis]
+        first = conv(2 * PATCH_SIZE**2 * channels, PATCH_SIZE)
+    blocks = [
+        CONVOLUTIONS[start : start + convolutions_per_block]
+        for start in range(0, len(CONVOLUTIONS), convolutions_per_block)
+    ]
+    for block in blocks:
+        layers, first = first, []
+        for channels, pool in block:
+            layers += conv(width(channels), 3, pool)
+            if build.dropout:
+                layers.append(keras.layers.Dropout(build.dropout))
+        x = build.block(x, layers, head_layers, grid)
     own = {
-        "contribution": SkipFirst(len(CONVOLUTIONS) // 2),
+        "contribution": SkipFirst(max(1, len(blocks) // 2)),
         "layer_clipnorm": None,
     }
     for name in set(own) & set(build.method.model_options):

@@ -62,6 +62,98 @@ def test_published_size_and_the_later_half():
     )
 
 
+def test_one_block_of_all_convolutions_is_backpropagation():
+    keras.utils.set_random_seed(0)
+    local = build("prototype", convolutions_per_block=6)
+    whole = build("backprop")
+    assert len(local.local_layers) == 1
+    for mine, its in zip(local.weights, whole.weights):
+        its.assign(numpy(mine))
+    before = [numpy(v) for v in whole.trainable_variables]
+    for model in (local, whole):
+        model.compile(
+            keras.optimizers.SGD(0.1),
+            loss=losses.LocalCrossentropy(0.1),
+            run_eagerly=keras.backend.backend() != "jax",
+        )
+        model.train_on_batch(X, Y)
+    after = zip(before, whole.trainable_variables, local.trainable_variables)
+    for old, expected, found in after:
+        assert not np.allclose(old, numpy(expected), atol=1e-7)
+        np.testing.assert_allclose(
+            numpy(found), numpy(expected), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.only_on("torch")
+@pytest.mark.parametrize("number, blocks", [(1, 6), (2, 3), (3, 2), (4, 2)])
+def test_convolutions_of_a_block(number, blocks):
+    model = build("projection", convolutions_per_block=number)
+    counts = [
+        sum(isinstance(layer, keras.layers.Conv2D) for layer in local.layers)
+        for local in model.local_layers
+    ]
+    assert counts == [number] * (blocks - 1) + [6 - number * (blocks - 1)]
+    skipped = max(1, blocks // 2)
+    np.testing.assert_array_equal(
+        model.contribution.weights, [0] * skipped + [1] * (blocks - skipped)
+    )
+
+
+@pytest.mark.only_on("torch")
+def test_grid_normalization_and_a_learned_first_layer():
+    for grid in (1, 2, 4):
+        model = build("prototype", grid=grid)
+        # 128 channels at 0.05 of the width.
+        assert model.local_layers[0].head.head.prototypes.shape == (
+            *(4, 1),
+            6 * grid**2,
+        )
+
+    def count(model, name):
+        return sum(v.name == name for v in model.trainable_variables)
+
+    # Six layers and six heads.
+    for normalization, shifts, biases in (
+        ("batch", 12, 0),
+        ("instance", 0, 0),
+        (None, 0, 12),
+    ):
+        model = build("prototype", normalization=normalization)
+        assert count(model, "beta") == shifts
+        assert count(model, "bias") == biases
+    # Instances need no others of their batch.
+    model = build("prototype", normalization="instance")
+    np.testing.assert_allclose(
+        numpy(model(X, training=True))[:5],
+        numpy(model(X[:5], training=True)),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+    model = applications.whitened_cnn((8, 8, 3), 4, whitening=False)
+    assert not any("whitening" in layer.name for layer in model.layers)
+    first, second = [
+        v.shape
+        for v in model.local_layers[0].trainable_variables
+        if v.name == "kernel"
+    ][:2]
+    # As many channels as the whitening has.
+    assert first == (2, 2, 3, 24) and second == (3, 3, 24, 64)
+
+
+@pytest.mark.only_on("torch")
+def test_channels_first():
+    keras.config.set_image_data_format("channels_first")
+    model = applications.whitened_cnn((3, 8, 8), 4, "projection")
+    shifts = [v for v in model.trainable_variables if v.name == "beta"]
+    # A shift a channel of every layer, and of the convolution of its head.
+    widths = [64, 64, 128, 128, 128, 128]
+    assert [v.shape[0] for v in shifts] == [
+        n for width in widths for n in (width, 128)
+    ]
+
+
 @pytest.mark.only_on("torch")
 def test_without_auxiliary_convolution():
     for method in ("prototype", "projection", "caw"):
@@ -96,6 +188,12 @@ def test_dropout_follows_every_activation():
         (dict(method="cw"), "'cw' has no auxiliary_head layers.*'caw', 'deep"),
         (dict(layer_options={"pooling": 3}), r"Received: \['pooling'\]"),
         (dict(input_shape=(7, 8, 3)), "at least 8 x 8"),
+        (
+            dict(convolutions_per_block=0),
+            "`convolutions_per_block` must be at least 1",
+        ),
+        (dict(grid=0), "`grid` must be at least 1"),
+        (dict(normalization="layer"), "one of .*Received: normalization='lay"),
     ],
 )
 def test_bad_arguments(arguments, message):
