@@ -112,9 +112,27 @@ def recipes_of(method, family=None):
             `"path/to/file.py:NAME"`.
         family: string, the first part of the recipes' names; the method's
             name by default.
+
+    Raises:
+        ValueError: if the method makes no layers, or its name is that of
+            another method's recipes.
     """
-    makes = keras_ff.methods.get(method).makes
-    family = family or keras_ff.methods.get(method).name
+    found = keras_ff.methods.get(method)
+    makes = found.makes
+    if not any(map(makes, ARCHITECTURES.values())):
+        raise ValueError(
+            f"The method {found.name!r} makes no layers. Received: "
+            f"{type(found).__name__} without `head`, `conv` and `dense`. Give "
+            "it one of them (see keras_ff.methods.Method)."
+        )
+    if family is None:
+        family = found.name
+        if FAMILIES.get(family, family) != family or family in ARCHITECTURES:
+            raise ValueError(
+                f"{family!r} names recipes of another method. Received: "
+                f"{type(found).__name__}.name={family!r}. Give it a `name` "
+                "of its own."
+            )
     return {
         f"{family}-{architecture}-{dataset}": _recipe(
             method, family, architecture, dataset

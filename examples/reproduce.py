@@ -18,7 +18,6 @@ are augmented and normalised there by the model's first layers; a file
 
 import argparse
 import json
-import pathlib
 import statistics
 
 import keras
@@ -62,7 +61,7 @@ def parse_arguments():
     add("--list", action="store_true", help="print the recipes' names")
     add(
         "--report",
-        type=pathlib.Path,
+        type=options.existing_folder,
         help="folder of runs; tabulates and plots those that are finished",
     )
     add("--data-dir", help="folder of prepared TFDS data")

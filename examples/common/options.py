@@ -58,6 +58,13 @@ def folder(text):
     return path
 
 
+def existing_folder(text):
+    path = folder(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return path
+
+
 def parser(description, architectures):
     flags = argparse.ArgumentParser(
         description=description,

@@ -26,7 +26,8 @@ def get(identifier):
         A `keras_ff.methods.Method`.
 
     Raises:
-        ValueError: if there is no such method.
+        ValueError: if there is no such method, or one of your own has the
+            name of one of these.
         TypeError: if it is none.
 
     Example:
@@ -60,6 +61,13 @@ def get(identifier):
         raise TypeError(
             "A method needs a `name`, a string. Received: "
             f"{type(method).__name__}.name={method.name!r}"
+        )
+    if method.name in names() and type(method) is not _built_in(method.name):
+        raise ValueError(
+            f"{method.name!r} is the name of one of the methods "
+            f"{names()}, and a method is known by its name. Received: "
+            f"{type(method).__name__}.name={method.name!r}. Give it a `name` "
+            "of its own."
         )
     return method
 

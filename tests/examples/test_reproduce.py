@@ -91,6 +91,28 @@ def test_recipes_of_a_method_from_outside(tmp_path, run_example, capsys):
     assert recorded["loss"]["class_name"] == "LocalCrossentropy"
 
 
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        ("name = 'bare'", "'bare' makes no layers. Received: Mine without `he"),
+        ("name = 'caw'; head = 1", "Received: Mine.name='caw'. Give it a"),
+        ("name = 'hff'; head = 1", "'hff' names recipes of another method"),
+        ("name = 'whitened_cnn'; head = 1", "recipes of another method"),
+    ],
+)
+def test_method_without_recipes(body, message, tmp_path, run_example, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from keras_ff.methods import Method\n"
+        f"class Mine(Method):\n    {body}\n"
+    )
+    with pytest.raises(SystemExit) as end:
+        run_example("reproduce", "--list", "--method", f"{path}:Mine")
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert "argument --method: " in error and message in error
+
+
 def test_caw_resnet17_has_the_published_settings():
     recipe = RECIPES["caw-resnet17-mnist"]
     info = keras_ff.datasets.info("mnist")
@@ -281,6 +303,7 @@ def test_table_has_mean_and_spread_over_seeds():
     [
         (["caw-lenet-mnist"], "unknown recipe 'caw-lenet-mnist'; the recipes"),
         (["hff-mlp-digits"], "--output is needed"),
+        (["--report", "nowhere"], "--report: there is no folder nowhere"),
         ([], "a recipe is needed"),
         (["hff-mlp-digits", "--epochs", "0"], "--epochs: must be a positive"),
         (
@@ -290,8 +313,9 @@ def test_table_has_mean_and_spread_over_seeds():
     ],
 )
 def test_bad_arguments(arguments, message, run_example, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as end:
         run_example("reproduce", *arguments)
+    assert end.value.code == 2
     assert message in capsys.readouterr().err
 
 

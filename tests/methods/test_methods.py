@@ -212,6 +212,20 @@ def test_methods_that_do_not_exist(identifier, error, message):
         methods.get(identifier)
 
 
+def test_name_of_a_built_in_is_its_own():
+    built_in = methods.get("caw")
+    assert methods.get(built_in) is built_in
+    assert type(methods.get(type(built_in))) is type(built_in)
+    # Made anew, and what is left unchanged of a built-in one.
+    for base in (methods.Method, type(built_in)):
+        taken = type("Mine", (base,), {"name": "caw", "head": object})
+        for identifier in (taken, taken()):
+            with pytest.raises(ValueError, match="Mine.name='caw'. Give it a"):
+                methods.get(identifier)
+    with pytest.raises(ValueError, match="Mine.name='caw'"):
+        applications.mlp((4,), 2, taken)
+
+
 def test_file_without_this_method(path):
     with pytest.raises(ValueError, match=r"'Inside'.*has: \['Outside'\]"):
         methods.get(path.replace(":Outside", ":Inside"))
