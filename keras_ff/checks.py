@@ -40,6 +40,43 @@ def check_fraction(name, value):
         )
 
 
+def check_images(layer, shape, advice=""):
+    """Raises if what a layer gets are not images.
+
+    Args:
+        layer: string, what the message calls it.
+        shape: tuple, of its inputs.
+        advice: string, a sentence about what else to do.
+    """
+    if len(shape) != 4:
+        raise ValueError(
+            f"{layer} takes images: four axes, batch, height, width and "
+            f"channels. Received: inputs of shape {tuple(shape)}. Images "
+            "without channels get them by `x[..., None]`, vectors that are "
+            f"images by a `keras.layers.Reshape`.{advice}"
+        )
+
+
+def check_maker(name, value, made, example):
+    """Raises if an argument is not a function or a class that makes something.
+
+    Args:
+        name, value: of the argument.
+        made: string, what it makes.
+        example: string, what would do.
+    """
+    # A layer can be called, but makes nothing.
+    if isinstance(value, type) or (
+        callable(value) and not hasattr(value, "get_config")
+    ):
+        return
+    raise TypeError(
+        f"`{name}` must be a class or a function that makes {made}, such as "
+        f"`{example}`. Received: {name}={value!r} of type "
+        f"{type(value).__name__}"
+    )
+
+
 def check_num_classes(num_classes):
     """The number of classes as an int; raises if it is none."""
     if not is_integer(num_classes) or num_classes < 2:

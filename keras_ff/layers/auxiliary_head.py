@@ -65,7 +65,8 @@ class AuxiliaryHead(GoodnessHead):
     """
 
     def __init__(self, layers, head, scale=None, **kwargs):
-        layers = [layers] if isinstance(layers, keras.Layer) else list(layers)
+        many = isinstance(layers, (list, tuple))
+        layers = list(layers) if many else [layers]
         if not layers:
             raise ValueError(
                 "`layers` must hold at least one Keras layer. "

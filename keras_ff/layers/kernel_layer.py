@@ -2,6 +2,7 @@ import inspect
 
 import keras
 
+from keras_ff.checks import check_images
 from keras_ff.checks import is_integer
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.local_layer import LocalLayer
@@ -75,6 +76,16 @@ class KernelLayer(LocalLayer):
             data_format=data_format,
             name="normalization",
         )
+
+    def build(self, input_shape):
+        if isinstance(self.operation, keras.layers.Conv2D):
+            check_images(
+                f"{type(self).__name__} '{self.name}'",
+                input_shape,
+                " What stays a vector goes to a dense layer, such as "
+                "keras_ff.layers.CAWDense.",
+            )
+        super().build(input_shape)
 
     @classmethod
     def _operation_arguments(cls):

@@ -57,7 +57,8 @@ class LocalBlock(LocalLayer):
 
     def __init__(self, layers, goodness, normalization=None, **kwargs):
         super().__init__(**kwargs)
-        layers = [layers] if isinstance(layers, keras.Layer) else list(layers)
+        many = isinstance(layers, (list, tuple))
+        layers = list(layers) if many else [layers]
         if not layers:
             raise ValueError(
                 "`layers` must hold at least one Keras layer. "

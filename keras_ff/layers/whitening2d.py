@@ -2,6 +2,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_ff.checks import check_images
+
 CHUNK = 256
 
 
@@ -95,6 +97,7 @@ class Whitening2D(keras.layers.Layer):
         return 1 if self.data_format == "channels_first" else -1
 
     def build(self, input_shape):
+        check_images(f"Whitening2D '{self.name}'", input_shape)
         channels = input_shape[self._channel_axis]
         filters = 2 * self.patch_size**2 * channels
 
@@ -155,11 +158,7 @@ class Whitening2D(keras.layers.Layer):
 
     def _patches(self, images):
         """All patches as float64 rows of a matrix."""
-        if images.ndim != 4:
-            raise ValueError(
-                "Whitening2D takes batches of images, four axes. Received: an "
-                f"array of shape {images.shape}"
-            )
+        check_images(f"Whitening2D '{self.name}'", images.shape)
         if not self.built:
             self.build(images.shape)
             self.built = True

@@ -5,6 +5,7 @@ import importlib.util
 import pathlib
 import pkgutil
 
+from keras_ff.checks import check_maker
 from keras_ff.methods.method import Method as Method
 
 
@@ -62,6 +63,15 @@ def get(identifier):
             "A method needs a `name`, a string. Received: "
             f"{type(method).__name__}.name={method.name!r}"
         )
+    for attribute in ("head", "conv", "dense"):
+        maker = getattr(method, attribute)
+        if maker is not None:
+            check_maker(
+                f"{type(method).__name__}.{attribute}",
+                maker,
+                "a layer",
+                "head = keras_ff.layers.GoodnessProjection",
+            )
     if method.name in names() and type(method) is not _built_in(method.name):
         raise ValueError(
             f"{method.name!r} is the name of one of the methods "

@@ -2,6 +2,7 @@ import difflib
 
 import keras
 
+from keras_ff.checks import check_maker
 from keras_ff.checks import is_integer
 from keras_ff.keras_private import producer
 from keras_ff.layers import GoodnessProjection
@@ -28,7 +29,8 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
         cut: where to cut. An int is the number of blocks, as equal in number
             of weights as the valid cut points allow; a list holds the names
             of the layers after which to cut. Defaults to `4`.
-        goodness: function `num_classes -> goodness head`. Defaults to
+        goodness: function `num_classes -> goodness head`, or the class of
+            one, called once a block. Defaults to
             `keras_ff.layers.GoodnessProjection`.
         **options: arguments of `ForwardOnlyModel` (`contribution`,
             `layer_clipnorm`, `layer_metrics`, `name`).
@@ -38,7 +40,7 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
 
     Raises:
         TypeError: if the model is neither functional nor sequential, or a
-            `ForwardOnlyModel`, or `cut` is of another type.
+            `ForwardOnlyModel`, or `cut` or `goodness` is of another type.
         ValueError: if the model has several inputs or outputs, ends in a
             softmax, or cannot be cut where or as often as asked; the message
             names valid cut points.
@@ -78,6 +80,12 @@ def localize(model, num_classes, cut=4, goodness=None, **options):
     else:
         names = _named_cuts(model, points, cut)
     goodness = goodness or GoodnessProjection
+    check_maker(
+        "goodness",
+        goodness,
+        "the goodness head of each block",
+        "lambda num_classes: GoodnessProjection(num_classes)",
+    )
     tensors = [*(points[name] for name in names), model.outputs[0]]
     start, blocks = model.inputs[0], []
     for i, tensor in enumerate(tensors):

@@ -143,6 +143,10 @@ def test_what_is_not_a_layer():
         layers.LocalBlock([ops.relu], head)
     with pytest.raises(TypeError, match="Received: 3 of type int"):
         layers.LocalBlock([keras.layers.Dense(6)], 3)
+    with pytest.raises(TypeError, match="Received: None of type NoneType"):
+        layers.LocalBlock(None, head)
+    with pytest.raises(TypeError, match="Received: <class .*Dense'>"):
+        layers.LocalBlock(keras.layers.Dense, head)
 
 
 def test_trainable_normalization():

@@ -78,6 +78,26 @@ def test_policies_of_one_dtype(name, policy):
         assert np.all(np.isfinite(numpy(value)))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.CAWConv2D(6, 3, NUM_CLASSES),
+        lambda: layers.CWConv2D(6, 3, NUM_CLASSES),
+        lambda: layers.PrototypeConv2D(6, 3, NUM_CLASSES),
+        lambda: layers.Whitening2D(),
+    ],
+)
+@pytest.mark.parametrize("shape", [(8,), (8, 8), (2, 8, 8, 3)])
+def test_images_only(make, shape):
+    layer = make()
+    message = rf"'{layer.name}' takes images: four axes.*of shape \(None, 8?"
+    with pytest.raises(ValueError, match=message) as error:
+        layer(keras.Input(shape))
+    assert (", such as keras_ff.layers.CAWDense" in str(error.value)) == (
+        not isinstance(layer, layers.Whitening2D)
+    )
+
+
 @each_layer
 def test_config_has_every_argument(name):
     layer = LAYERS[name].make()

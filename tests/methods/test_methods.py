@@ -212,6 +212,14 @@ def test_methods_that_do_not_exist(identifier, error, message):
         methods.get(identifier)
 
 
+@pytest.mark.parametrize("attribute", ["head", "conv", "dense"])
+def test_layer_where_one_is_to_be_made(attribute):
+    head = keras_ff.layers.GoodnessProjection(2)
+    mine = type("Mine", (methods.Method,), {"name": "mine", attribute: head})
+    with pytest.raises(TypeError, match=f"`Mine.{attribute}` .*Received: Mi"):
+        applications.mlp((4,), 2, mine)
+
+
 def test_name_of_a_built_in_is_its_own():
     built_in = methods.get("caw")
     assert methods.get(built_in) is built_in

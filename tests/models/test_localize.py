@@ -161,6 +161,14 @@ def test_bad_arguments(make, cut, error, message):
         localize(make(), CLASSES, cut=cut)
 
 
+@pytest.mark.parametrize(
+    "goodness", [layers.GoodnessProjection(CLASSES), 3, "caw"]
+)
+def test_goodness_is_made_for_every_block(goodness):
+    with pytest.raises(TypeError, match="that makes the good.*Received: good"):
+        localize(residual(), CLASSES, cut=2, goodness=goodness)
+
+
 def test_optimizers_by_path_need_paths_that_copies_keep():
     dense = [keras.layers.Dense(4, name=name) for name in ("one", "two")]
     sequence = keras.Sequential([keras.Input((5,)), *dense], name="sequence")
