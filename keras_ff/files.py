@@ -66,6 +66,40 @@ def reserve(path, size):
     os.remove(path)
 
 
+def check_folder(name, path):
+    """The path of a folder, which need not exist yet, as a string.
+
+    Args:
+        name: string, of the argument.
+        path: string or `os.PathLike`.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if it cannot be a folder, as there is a file.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"`{name}` must be the path of a folder, a string or a "
+            f"pathlib.Path. Received: {name}={path!r} of type "
+            f"{type(path).__name__}"
+        )
+    path = os.fspath(path)
+    if not path:
+        raise ValueError(
+            f"`{name}` must be the path of a folder, '.' for the current "
+            f"one. Received: {name}=''"
+        )
+    there = path
+    while there and not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if there and not os.path.isdir(there):
+        raise ValueError(
+            f"`{name}` must be the path of a folder, which need not exist "
+            f"yet. Received: {name}={path!r}, and {there} is a file"
+        )
+    return path
+
+
 def settle(path):
     """Waits until what was written is on the disk."""
     with open(path, "rb+") as file:

@@ -4,6 +4,7 @@ import argparse
 import pathlib
 
 from keras_ff import contributions
+from keras_ff import files
 
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 DATASETS = (
@@ -50,12 +51,10 @@ def _number(kind, text, fits, expected):
 
 
 def folder(text):
-    path = pathlib.Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(
-            f"must be a folder, not a file: {text}"
-        )
-    return path
+    try:
+        return pathlib.Path(files.check_folder("folder", text or "."))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def existing_folder(text):

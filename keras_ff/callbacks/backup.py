@@ -1,6 +1,7 @@
 import contextlib
 import os
 import warnings
+import weakref
 
 import keras
 from keras import ops
@@ -32,12 +33,14 @@ class Backup(keras.callbacks.Callback):
     reach the folder.
 
     Args:
-        folder: path of the folder of this training's backup. A backup that is
-            in it is overwritten, if it was not restored. Other files stay.
+        folder: path of the folder of this training's backup. Other files in
+            it stay.
 
     Raises:
-        ValueError: in `fit`, if another process uses the folder, or if it
-            holds a `backup.json` that is not of this class.
+        TypeError: if `folder` is no path.
+        ValueError: if `folder` is a file; in `fit`, if another process uses
+            the folder, or if it holds a backup that was not restored to this
+            model, or a `backup.json` that is not of this class.
         OSError: in `fit`, if the backup cannot be written; the one before is
             still whole.
 
@@ -60,12 +63,13 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, folder):
         super().__init__()
-        self.folder = os.fspath(folder)
+        self.folder = files.check_folder("folder", folder)
         self._files = BackupFolder(self.folder)
         self._lock = FolderLock(os.path.join(self.folder, "backup.lock"))
         self._logs = []
-        # What this training restored or wrote last.
+        # What this training restored or wrote last, and of which model.
         self._record = None
+        self._of = None
 
     def restore(self, model):
         """Gives a built and compiled model what was backed up.
@@ -99,7 +103,7 @@ class Backup(keras.callbacks.Callback):
             )
         self._load(model, place, record)
         if place is self._files:
-            self._record = record
+            self._keep(record, model)
         self._logs = record["logs"]
         return record["epoch"]
 
@@ -107,9 +111,12 @@ class Backup(keras.callbacks.Callback):
         """Whether it is a backup of this training."""
         return True
 
+    def _keep(self, record, model):
+        self._record = record
+        self._of = weakref.ref(model)
+
     def _begin_anew(self, damage):
-        if damage:
-            raise ValueError("\n".join([*damage, CURE]))
+        _refuse(damage)
         return 0
 
     def _load(self, model, place, record):
@@ -157,12 +164,34 @@ class Backup(keras.callbacks.Callback):
             self._lock.acquire()
         except OSError as error:
             raise files.unwritten(self.folder, error) from error
-        foreign = self._files.foreign()
-        if foreign is not None:
+        try:
+            self._check_restored()
+        except ValueError:
+            self._lock.release()
+            raise
+
+    def _check_restored(self):
+        """Raises if a backup would be lost that this model does not know."""
+        damage = []
+        found = self._files.read(damage)
+        if found is None:
+            _refuse(damage)
+        elif not self._knows(found):
             raise ValueError(
-                f"{foreign} is not a backup, or is damaged, and is not "
-                f"overwritten. {CURE}"
+                f"{self.folder} holds a backup of {found['epoch']} epochs "
+                "that was not restored to this model, and it is not "
+                "overwritten. Go on from it by `fit(..., initial_epoch="
+                "backup.restore(model), callbacks=[backup])`, train anew "
+                "after `backup.remove()`, or give another folder."
             )
+
+    def _knows(self, record):
+        """Whether it is what this model was given or wrote last."""
+        return (
+            self._record is not None
+            and self._record["weights"] == record["weights"]
+            and self._of() is self.model
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         row = {
@@ -185,7 +214,8 @@ class Backup(keras.callbacks.Callback):
             "subject": self._subject,
             "logs": self._logs,
         }
-        self._record = self._files.write(self.model, record, before)
+        record = self._files.write(self.model, record, before)
+        self._keep(record, self.model)
 
     def on_train_end(self, logs=None):
         self._lock.release()
@@ -199,6 +229,7 @@ class Backup(keras.callbacks.Callback):
         if self._writes() and os.path.isdir(self.folder):
             self._lock.acquire()
             self._files.clear()
+            self._record = self._of = None
             self._lock.release()
             with contextlib.suppress(OSError):
                 os.rmdir(self.folder)
@@ -207,6 +238,11 @@ class Backup(keras.callbacks.Callback):
     def _writes():
         """Whether this is the one of several processes that writes."""
         return process_index() == 0
+
+
+def _refuse(damage):
+    if damage:
+        raise ValueError("\n".join([*damage, CURE]))
 
 
 def _shapes(variables):

@@ -85,13 +85,6 @@ class BackupFolder:
         self._remove(NEWEST)
         self._clean([])
 
-    def foreign(self):
-        """Path of a file that stands where a record would, or `None`."""
-        names = [n for n in (NEWEST, BEFORE) if self._path_if_there(n)]
-        if any(map(self._is_own, names)):
-            return None
-        return next(map(self._path_if_there, names), None)
-
     def _path_if_there(self, name):
         path = os.path.join(self.path, name)
         return path if os.path.lexists(path) else None

@@ -7,6 +7,7 @@ import keras
 
 from keras_ff import visualization
 from keras_ff.checks import check_integer
+from keras_ff.files import check_folder
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.visualization import directions
 from keras_ff.visualization import shares
@@ -45,9 +46,9 @@ class LocalLearningMonitor(keras.callbacks.Callback):
             none. Defaults to `5`.
 
     Raises:
-        ValueError: if `image_freq` is negative.
-        TypeError: if `image_freq` is no integer, and in `fit`, if the model
-            is no `ForwardOnlyModel`.
+        ValueError: if `image_freq` is negative, or `log_dir` is a file.
+        TypeError: if `image_freq` is no integer or `log_dir` no path, and in
+            `fit`, if the model is no `ForwardOnlyModel`.
         ImportError: if tensorboardX or matplotlib is not installed.
 
     Example:
@@ -65,7 +66,7 @@ class LocalLearningMonitor(keras.callbacks.Callback):
         super().__init__()
         check_integer("image_freq", image_freq, minimum=0)
         _import_writer()
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = check_folder("log_dir", log_dir)
         self.image_freq = int(image_freq)
         self._is_copy = False
         self._writers = {}

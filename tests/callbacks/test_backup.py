@@ -191,17 +191,17 @@ def test_metrics_that_are_vectors(tmp_path):
 
 def test_killed_in_a_second_training_of_as_many_epochs(tmp_path, monkeypatch):
     model = make_keras()
-    train(model, tmp_path, epochs=1)
+    _, backup, _ = train(model, tmp_path, epochs=1)
     first = model.get_weights()
     with monkeypatch.context() as patch:
         kill(patch, keras.Model, "save_weights", 1, False)
         with pytest.raises(Killed):
-            model.fit(*data(1), callbacks=[Backup(tmp_path)], verbose=0)
+            model.fit(*data(1), callbacks=[backup], verbose=0)
     assert Backup(tmp_path).restore(model) == 1
     for mine, its in zip(model.get_weights(), first, strict=True):
         np.testing.assert_array_equal(mine, its)
     # Trained anew, it does not go back to what was trained before.
-    model.fit(*data(1), callbacks=[Backup(tmp_path)], verbose=0)
+    model.fit(*data(1), callbacks=[backup], verbose=0)
     assert kinds(tmp_path) == ["1-#.weights.h5", "backup.json"]
 
 
@@ -267,7 +267,7 @@ def test_foreign_files_stay(content, two_epochs, tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([*own, "logs"])
     # What stands where the backup would is not overwritten.
     (tmp_path / "backup.json").write_text(content)
-    with pytest.raises(ValueError, match="backup.json is .*Give another"):
+    with pytest.raises(ValueError, match="(?s)backup.json is .*Give another"):
         model.fit(*data(0), callbacks=[Backup(tmp_path)], verbose=0)
     with pytest.raises(ValueError, match="(?s)backup.json is .*Give another"):
         Backup(tmp_path).restore(model)
@@ -330,9 +330,6 @@ def test_full_disk_loses_nothing(two_epochs, tmp_path):
 
 
 def test_folder_that_cannot_be_written(two_epochs, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="let the folder be written.*file"):
-        train(make_keras(), tmp_path / "file")
     # The folder is read-only (root may write anywhere).
     folder = tmp_path / "copy"
     shutil.copytree(two_epochs[0], folder)
@@ -413,7 +410,7 @@ def test_within_a_process_the_last_one_has_the_folder(two_epochs, tmp_path):
         # A look at it is no harm.
         assert Backup(tmp_path).restore(make_keras()) == epoch
         if epoch == 3:
-            second.on_train_begin()
+            second.restore(other)
 
     callback = keras.callbacks.LambdaCallback(on_epoch_begin=take_over)
     with pytest.raises(ValueError, match="was taken over .* Give every run"):
@@ -427,6 +424,74 @@ def test_within_a_process_the_last_one_has_the_folder(two_epochs, tmp_path):
     second.on_train_end()
     assert "backup.lock" not in os.listdir(tmp_path)
     assert Backup(tmp_path).restore(model) == 3
+
+
+def test_what_was_not_restored_is_not_overwritten(two_epochs, tmp_path):
+    shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    model, other = make_keras(), make_keras()
+    restored = Backup(tmp_path)
+    restored.restore(other)
+    message = f"{tmp_path} holds a backup of 2 epochs .*restore.*remove.*anot"
+    for backup in (
+        Backup(tmp_path),
+        # It knows the backup, but this model was not given it.
+        restored,
+    ):
+        weights = model.get_weights()
+        with pytest.raises(ValueError, match=message):
+            model.fit(*data(1), callbacks=[backup], verbose=0)
+        assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+        for mine, its in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(mine, its)
+    # Another training went on meanwhile.
+    train(make_keras(), tmp_path, epochs=3)
+    with pytest.raises(ValueError, match="a backup of 3 epochs"):
+        other.fit(*data(1), callbacks=[restored], verbose=0)
+    # Nor is what cannot be restored.
+    for path in tmp_path.glob("*.weights.h5"):
+        flip(path)
+    with pytest.raises(ValueError, match="(?s)3-.*is damaged.*Give another"):
+        model.fit(*data(1), callbacks=[Backup(tmp_path)], verbose=0)
+
+
+def test_each_way_on_from_a_backup(two_epochs, tmp_path):
+    shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
+    model = make_keras()
+    backup = Backup(tmp_path)
+    assert backup.restore(model) == 2
+    options = dict(callbacks=[backup], verbose=0)
+    model.fit(*data(0), initial_epoch=2, epochs=3, **options)
+    # A metric that is not a number is one.
+    spoil = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(spoilt=float("nan"))
+    )
+    options["callbacks"].insert(0, spoil)
+    model.fit(*data(0), initial_epoch=3, epochs=4, **options)
+    model.fit(*data(0), initial_epoch=4, epochs=5, **options)
+    backup.remove()
+    # After that the folder is anybody's.
+    model.fit(*data(0), initial_epoch=5, epochs=6, **options)
+    assert kinds(tmp_path) == ["6-#.weights.h5", "backup.json"]
+    Backup(tmp_path).remove()
+    make_keras().fit(*data(0), callbacks=[Backup(tmp_path)], verbose=0)
+    assert kinds(tmp_path) == ["1-#.weights.h5", "backup.json"]
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda file: None, TypeError, "folder=None of type NoneType"),
+        (lambda file: 3, TypeError, "the path of a folder, .*folder=3"),
+        (lambda file: "", ValueError, "'.' for the current one.*folder=''"),
+        (lambda file: file, ValueError, "folder='.*file', and .*file is a fi"),
+        (lambda file: file / "a" / "b", ValueError, "a/b', and .*/file is a"),
+    ],
+)
+def test_what_is_no_folder(make, error, message, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(error, match=message):
+        Backup(make(tmp_path / "file"))
 
 
 def join_as(rank):

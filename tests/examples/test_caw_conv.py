@@ -89,7 +89,7 @@ def test_flags_that_do_not_work_do_not_claim_the_folder(tmp_path, run_example):
     [
         ("--seed", "-1", "must be an integer from 0 to"),
         ("--epochs", "x", "must be a positive integer, received x"),
-        ("--output", __file__, "must be a folder, not a file"),
+        ("--output", __file__, "test_caw_conv.py is a file"),
     ],
 )
 def test_bad_flags(flag, value, message, tmp_path, run_example, capsys):
