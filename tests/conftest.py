@@ -1,6 +1,7 @@
 """What every test starts from: one backend a process, a clean Keras."""
 
 import gc
+import itertools
 import os
 import pathlib
 
@@ -36,6 +37,7 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 
 keras.config.disable_traceback_filtering()
+_tests = itertools.count(1)
 
 
 def pytest_configure(config):
@@ -64,10 +66,23 @@ def fresh_keras():
     # Collections look no more at what earlier tests left: TensorFlow's graphs
     # take longer to collect than most tests to run. All need 2 to 3 GiB.
     gc.freeze()
+    _unmap_old_programs()
     _reset()
     keras.utils.set_random_seed(1234)
     yield
     _reset()
+
+
+def _unmap_old_programs():
+    """Frees what JAX compiled before Linux refuses a process more maps."""
+    if keras.backend.backend() != "jax" or next(_tests) % 100:
+        return
+    import jax
+
+    jax.clear_caches()
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _reset():
