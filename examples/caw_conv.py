@@ -26,7 +26,7 @@ def main():
     ).get("learning_rate", method.learning_rate)
     size = data.image_size(flags.architecture, flags.dataset)
 
-    def build(info, train):
+    def build(info, train, epochs):
         height, width, channels = info.input_shape
         model = getattr(keras_ff.applications, flags.architecture)(
             (size or height, size or width, channels),

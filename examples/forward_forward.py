@@ -33,7 +33,7 @@ def main():
     add("--learning-rate", type=float, default=3e-3)
     flags = flags.parse_args()
 
-    def build(info, train):
+    def build(info, train, epochs):
         model = keras_ff.models.ForwardForwardModel(
             [
                 keras.Input(info.input_shape),

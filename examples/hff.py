@@ -35,7 +35,7 @@ def main():
     flags = flags.parse_args()
     size = data.image_size(flags.architecture, flags.dataset)
 
-    def build(info, train):
+    def build(info, train, epochs):
         height, width, channels = info.input_shape
         different = recipes.DIFFERENT.get(f"hff-{flags.architecture}", {})
         layer_options = dict(

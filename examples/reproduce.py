@@ -1,6 +1,8 @@
 """A paper's network, its recipe and an honest number, by one command.
 
     python examples/reproduce.py caw-resnet17-cifar10 --output runs/caw
+    python examples/reproduce.py hff-whitened_cnn-cifar10 --minutes 30 \\
+        --width-multiplier 0.5 --output runs/hff
     python examples/reproduce.py --list
     python examples/reproduce.py --report runs
 
@@ -10,10 +12,13 @@ A method of your own brings its recipes along:
     python examples/reproduce.py mine-tiny_cnn-cifar10 \\
         --method my_methods.py:Mine --output runs/mine
 
+`--minutes` asks for as many whole epochs as this machine trains and validates
+in them: some steps are timed, and the learning rate falls over these epochs.
 The result is that of the last epoch and of the epoch with the best validation
-accuracy, never the best on the test data. The images wait on the device, and
-are augmented and normalised there by the model's first layers; a file
-`<data set>.npz` in `--data-dir` spares TensorFlow.
+accuracy, never the best on the test data; `--mirror` tells besides what
+averaging the scores of an image and its mirror image gives. The images wait
+on the device, and are augmented and normalised there by the model's first
+layers; a file `<data set>.npz` in `--data-dir` spares TensorFlow.
 """
 
 import argparse
@@ -65,7 +70,15 @@ def parse_arguments():
         help="folder of runs; tabulates and plots those that are finished",
     )
     add("--data-dir", help="folder of prepared TFDS data")
-    add("--epochs", type=options.positive_int, help="other than the recipe's")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--epochs", type=options.positive_int, help="other than the recipe's"
+    )
+    length.add_argument(
+        "--minutes",
+        type=options.positive_float,
+        help="instead of epochs: how long to train, validation included",
+    )
     add(
         "--width-multiplier",
         type=options.positive_float,
@@ -79,6 +92,11 @@ def parse_arguments():
         help="of weights, split and order",
     )
     add("--dtype", choices=options.DTYPES, default="float32")
+    add(
+        "--mirror",
+        action="store_true",
+        help="also test with scores averaged over mirror images",
+    )
     add("--output", type=options.folder, help="of the run")
     flags = parser.parse_args()
     flags.recipes = RECIPES
@@ -97,36 +115,79 @@ def parse_arguments():
             )
         if flags.output is None:
             parser.error("--output is needed")
+        dataset = flags.recipes[flags.recipe]["dataset"]
+        if flags.mirror and not mirrors(dataset):
+            parser.error(
+                f"argument --mirror: a mirrored image of {dataset} may be of "
+                "another class"
+            )
     return flags
 
 
+def mirrors(dataset):
+    """Whether mirror images keep their class."""
+    return dataset in STREAMED or SHIFT_AND_FLIP[dataset][1]
+
+
 def reproduce(flags):
-    recipe = settings(flags.recipes[flags.recipe])
-    flags = argparse.Namespace(
-        recipe=flags.recipe,
-        settings=recipe,
-        dataset=recipe["dataset"],
+    train(
+        flags.recipe,
+        flags.recipes[flags.recipe],
+        flags.output,
+        epochs=flags.epochs,
+        minutes=flags.minutes,
         data_dir=flags.data_dir,
-        epochs=flags.epochs or recipe["epochs"],
-        batch_size=recipe["batch_size"],
         width_multiplier=flags.width_multiplier,
         seed=flags.seed,
+        dtype=flags.dtype,
+        mirror=flags.mirror,
+    )
+
+
+def train(
+    name, recipe, output, epochs=None, minutes=None, load_data=None, **flags
+):
+    """Trains a recipe, or goes on with it; see `examples.common.run`.
+
+    Args:
+        name: string.
+        recipe: dict.
+        output: path of the folder of the run.
+        epochs, minutes: the length, the recipe's by default.
+        load_data: function `flags -> Splits` of batches; `load` by default.
+        **flags: the other flags of this script (`data_dir`,
+            `width_multiplier`, `seed`, `dtype`, `mirror`), and what else
+            `load_data` needs to know.
+
+    Returns:
+        The content of `metrics.json`.
+    """
+    recipe = settings(recipe)
+    length = {"epochs": epochs or recipe["epochs"]}
+    if minutes is not None:
+        length = {"minutes": minutes}
+    flags = argparse.Namespace(
+        recipe=name,
+        settings=recipe,
+        dataset=recipe["dataset"],
+        batch_size=recipe["batch_size"],
         validation_split=recipe["validation_split"],
         augment=recipe["augment"],
-        dtype=flags.dtype,
-        output=flags.output,
+        output=output,
+        **length,
+        **flags,
     )
     learning_rate, final_learning_rate = recipe["learning_rate"]
-    run(
-        flags.recipe,
+    return run(
+        name,
         flags,
-        lambda info, train: build(
-            recipe, info, flags.width_multiplier, flags.epochs * len(train)
+        lambda info, train, epochs: build(
+            recipe, info, flags.width_multiplier, epochs * len(train)
         ),
         learning_rate,
         # What changes step by step is left alone between the epochs.
         final_learning_rate if recipe["schedule"] == "cosine" else None,
-        load=load,
+        load=load_data or load,
         prepare=keras_ff.models.adapt_whitening,
     )
 
@@ -239,8 +300,13 @@ def report(folder):
         try:
             metrics = json.loads(path.read_text())
             config = metrics["config"]
-            names = ("width_multiplier", "epochs", "dtype", "backend")
-            key = config["recipe"], *(config[name] for name in names)
+            key = (
+                config["recipe"],
+                config["width_multiplier"],
+                length(config),
+                config["dtype"],
+                config["backend"],
+            )
             seed = config["seed"]
         except (ValueError, KeyError, TypeError):
             print(f"Left out, as it is no recipe's result: {path}")
@@ -254,7 +320,10 @@ def report(folder):
         raise SystemExit(f"No finished run of a recipe below {folder}.")
     # What was trained on the same data stands together.
     runs = dict(
-        sorted(runs.items(), key=lambda run: (run[0][0].split("-")[-1], run[0]))
+        sorted(
+            runs.items(),
+            key=lambda run: (run[0][0].split("-")[-1], *map(str, run[0])),
+        )
     )
     text = table(runs)
     files.write_whole(folder / "report.md", text)
@@ -263,23 +332,39 @@ def report(folder):
     print(f"Wrote {folder / 'report.md'} and {folder / 'report.png'}")
 
 
+def length(config):
+    """What a run was asked for: a number of epochs, or minutes."""
+    if "epochs" in config:
+        return config["epochs"]
+    return f"{config['minutes']:g} minutes"
+
+
 def accuracies(runs, key):
     """Percent, one number a seed."""
     return [100 * metrics[f"test_accuracy_{key}"] for metrics in runs]
 
 
+def mean_and_spread(values):
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.2f}" if values[1:] else ""
+    return f"{statistics.mean(values):.2f}{spread}"
+
+
 def table(runs):
-    lines = [
-        "| recipe | width | epochs | seeds | last epoch | validation-selected "
-        "| published | minutes a run | hardware |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (recipe, width, epochs, dtype, backend), group in runs.items():
-        cells = [recipe, f"{width:g}", epochs, len(group)]
+    head = ["recipe", "width", "epochs", "seeds", "last epoch"]
+    head += ["validation-selected", "published", "minutes a run", "hardware"]
+    # Never mixed into the plain figures.
+    mirror = any("mirrored" in run for group in runs.values() for run in group)
+    head += ["last epoch, averaged with the mirrored image"] * mirror
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for (recipe, width, length, dtype, backend), group in runs.items():
+        epochs = sorted({run["epochs"] for run in group if "epochs" in run})
+        if isinstance(length, str):
+            length += f" ({' or '.join(map(str, epochs))} epochs)"
+        cells = [recipe, f"{width:g}", length, len(group)]
         for key in ("last_epoch", "validation_selected"):
-            values = accuracies(group, key)
-            spread = f" ± {statistics.stdev(values):.2f}" if values[1:] else ""
-            cells.append(f"{statistics.mean(values):.2f}{spread}")
+            cells.append(mean_and_spread(accuracies(group, key)))
         minutes = statistics.mean(run["seconds"] for run in group) / 60
         hardware = {
             run["hardware"]["accelerator"] or run["hardware"]["processor"]
@@ -288,6 +373,9 @@ def table(runs):
         cells.append(PUBLISHED.get(recipe, "-"))
         cells.append(f"{minutes:.1f}")
         cells.append(", ".join([*sorted(hardware), backend, dtype]))
+        if mirror:
+            averaged = [run["mirrored"] for run in group if "mirrored" in run]
+            cells.append(mean_and_spread(accuracies(averaged, "last_epoch")))
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += [
         "",
@@ -306,9 +394,11 @@ def save_plot(runs, path):
     )
     axes = figure.subplots()
     labels = []
-    for row, ((recipe, width, epochs, *_), group) in enumerate(runs.items()):
+    for row, ((recipe, width, length, *_), group) in enumerate(runs.items()):
         points = accuracies(group, "last_epoch")
-        labels.append(f"{recipe}, width {width:g}, {epochs} epochs")
+        if not isinstance(length, str):
+            length = f"{length} epochs"
+        labels.append(f"{recipe}, width {width:g}, {length}")
         axes.plot(
             points,
             [row] * len(points),

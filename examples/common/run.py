@@ -7,6 +7,8 @@ It writes into its output folder:
 - `history.csv`: one row an epoch;
 - `best.keras`, `model.keras`: the model of the best validation accuracy, if
   there are validation data, and of the last epoch;
+- `schedule.json`: how many epochs the minutes pay for, if minutes were asked
+  for;
 - `metrics.json`: test accuracy of both, of every layer, and how it was
   obtained;
 - `curves.png`, `layers.png`: pictures (the latter with local layers only);
@@ -23,8 +25,13 @@ import keras
 import keras_ff
 from benchmarks.measure import machine
 from examples.common import folder
+from examples.common import mirrored
 from examples.common import pictures
+from examples.common import schedule
 from examples.common.data import pipelines
+
+# What does not make it another run: where things lie, what else is told.
+BESIDES = ("output", "data_dir", "mirror")
 
 
 def run(
@@ -40,39 +47,47 @@ def run(
 
     Args:
         title: string, the name of the method in pictures.
-        flags: the parsed flags.
-        build: function `(DatasetInfo, training batches) -> compiled model`.
+        flags: the parsed flags. `epochs`, or `minutes` for as many epochs as
+            this machine trains and validates in them. With `mirror` test
+            accuracy is also told as averaged with the mirrored image.
+        build: function `(DatasetInfo, training batches, epochs) -> compiled
+            model`.
         learning_rate, final_learning_rate: ends of a cosine over the epochs,
             stepped once an epoch. Without an end the optimizer has a schedule
             of its own.
-        load: function `flags -> Splits` of batches.
+        load: function `flags -> Splits` of batches. Without test data there
+            is no test accuracy.
         prepare: function `(model, train)`, called before a new training.
+
+    Returns:
+        The content of `metrics.json`.
     """
-    # Where the files lie does not make it another run.
-    config = {
-        k: v for k, v in vars(flags).items() if k not in ("output", "data_dir")
-    }
+    config = {k: v for k, v in vars(flags).items() if k not in BESIDES}
     config["backend"] = keras.backend.backend()
     # As it is read back: tuples become lists.
     config = json.loads(json.dumps(config))
     output = flags.output
+    mirror = getattr(flags, "mirror", False)
     results = _finished(output, config)
     if results is not None:
         print(f"This run is finished. Remove {output} to train anew.")
-    if results is None or pictures.missing(output, results):
+    if _lacks(results, mirror) or pictures.missing(output, results):
         with folder.held(output):
             results = _finished(output, config)
             if results is None:
-                rates = []
-                if final_learning_rate is not None:
-                    rate = cosine(
-                        learning_rate, final_learning_rate, flags.epochs
-                    )
-                    rates = [keras.callbacks.LearningRateScheduler(rate)]
+                rates = learning_rate, final_learning_rate
                 results = _train(flags, config, build, rates, load, prepare)
+                folder.write_json(output / "metrics.json", results)
+            if _lacks(results, mirror):
+                results["mirrored"] = _mirrored(flags, load, results)
                 folder.write_json(output / "metrics.json", results)
             pictures.draw(title, output, results)
     print_results(results)
+    return results
+
+
+def _lacks(results, mirror):
+    return results is None or (mirror and "mirrored" not in results)
 
 
 def _finished(output, config):
@@ -85,13 +100,20 @@ def _finished(output, config):
 
 
 def _train(flags, config, build, rates, load, prepare):
-    keras.utils.set_random_seed(flags.seed)
+    output = flags.output
     keras.config.set_dtype_policy(flags.dtype)
+    info = keras_ff.datasets.info(flags.dataset)
+
+    def make(train, epochs):
+        keras.utils.set_random_seed(flags.seed)
+        return build(info, train, epochs)
+
+    length = _length(flags, make, load, prepare)
+    epochs = length["epochs"]
     train, validation, test = load(flags)
-    model = build(keras_ff.datasets.info(flags.dataset), train)
+    model = make(train, epochs)
     model.summary()
 
-    output = flags.output
     backup = keras_ff.callbacks.Backup(output / "backup")
     with folder.advice():
         next_epoch = backup.restore(model)
@@ -100,21 +122,19 @@ def _train(flags, config, build, rates, load, prepare):
     model.fit(
         train,
         validation_data=validation,
-        epochs=flags.epochs,
+        epochs=epochs,
         initial_epoch=next_epoch,
         # The data has an order of its own.
         shuffle=False,
         verbose=2,
         callbacks=[
-            # Not before: flags that do not work shall not claim the folder.
             keras.callbacks.LambdaCallback(
-                on_train_begin=lambda logs: folder.write_json(
-                    output / "config.json", config
-                ),
+                # Not before: flags that do not work shall not claim the folder.
+                on_train_begin=lambda logs: _claim(output, config, length),
                 # Keras's own models would see the first epoch's order again.
                 on_epoch_begin=lambda epoch, logs: train.set_epoch(epoch),
             ),
-            *rates,
+            *_cosine(*rates, epochs),
             Best(output / "best.keras", backup.history()),
             Seconds(),
             backup,
@@ -126,19 +146,82 @@ def _train(flags, config, build, rates, load, prepare):
         ],
     )
     folder.save_model(model, output / "model.keras")
-    last = model.evaluate(test, verbose=0, return_dict=True)
     history = backup.history()
+    seconds = history["seconds"]
+    per_epoch = statistics.median(seconds)
     return {
         "config": config,
-        "test_accuracy_last_epoch": last["accuracy"],
-        **_selected(output, test, history),
-        **local_results(model, last),
+        **_tested(model, output, test, history),
         "parameters": model.count_params(),
-        "seconds": sum(history["seconds"]),
-        "median_seconds_of_an_epoch": statistics.median(history["seconds"]),
+        "epochs": epochs,
+        "seconds": sum(seconds),
+        "minutes": {
+            "asked": length.get("minutes_asked"),
+            "taken": sum(seconds) / 60,
+        },
+        "median_seconds_of_an_epoch": per_epoch,
+        # Of training, though the seconds are also those of validation.
+        "images_per_second": len(train) * flags.batch_size / per_epoch,
         "hardware": machine.hardware(),
         "versions": machine.versions(config["backend"]),
         "history": history,
+    }
+
+
+def _length(flags, make, load, prepare):
+    """The schedule of the minutes, or of the epochs."""
+    minutes = getattr(flags, "minutes", None)
+    if minutes is None:
+        return {"epochs": flags.epochs}
+    length = schedule.saved(flags.output, minutes)
+    if length is None:
+        train, validation, _ = load(flags)
+        model = make(train, 1)
+        if prepare is not None:
+            prepare(model, train)
+        speed = schedule.measured_speed(model, train, validation)
+        length = schedule.of_minutes(minutes, speed)
+        # As if nothing had been made before.
+        del model
+        keras.utils.clear_session()
+    print(f"{length['epochs']} epochs in {minutes:g} minutes", flush=True)
+    return length
+
+
+def _claim(output, config, length):
+    if "minutes_asked" in length:
+        folder.write_json(output / "schedule.json", length)
+    folder.write_json(output / "config.json", config)
+
+
+def _cosine(first, last, epochs):
+    if last is None:
+        return []
+    rate = cosine(first, last, epochs)
+    return [keras.callbacks.LearningRateScheduler(rate)]
+
+
+def _tested(model, output, test, history):
+    if test is None:
+        return {"test_accuracy_last_epoch": None}
+    last = model.evaluate(test, verbose=0, return_dict=True)
+    return {
+        "test_accuracy_last_epoch": last["accuracy"],
+        **_selected(output, test, history),
+        **local_results(model, last),
+    }
+
+
+def _mirrored(flags, load, results):
+    """Test accuracy, averaged with the mirrored image."""
+    test = load(flags).test
+    keys = ["last_epoch", "validation_selected"]
+    return {
+        f"test_accuracy_{key}": mirrored.accuracy(
+            folder.load_model(flags.output / file, flags.output), test
+        )
+        for key, file in zip(keys, ("model.keras", "best.keras"))
+        if results.get(f"test_accuracy_{key}") is not None
     }
 
 

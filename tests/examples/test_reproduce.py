@@ -13,6 +13,7 @@ import keras_ff
 pytest.importorskip("matplotlib")
 from examples import recipes  # noqa: E402
 from examples.common import folder  # noqa: E402
+from examples.common import schedule  # noqa: E402
 from examples.recipes import PUBLISHED  # noqa: E402
 from examples.recipes import RECIPES  # noqa: E402
 from examples.reproduce import build  # noqa: E402
@@ -181,14 +182,18 @@ class Killed(Exception):
 
 
 @pytest.mark.only_on("torch")
-def test_killed_whitened_run_goes_on(tmp_path, run_example, monkeypatch):
+def test_killed_whitened_run_goes_on(
+    tmp_path, run_example, monkeypatch, capsys
+):
     # Two steps an epoch.
     recipe = dict(RECIPES["caw-whitened_cnn-digits"], batch_size=600)
     monkeypatch.setitem(RECIPES, "caw-whitened_cnn-digits", recipe)
     command = [
-        *("reproduce", "caw-whitened_cnn-digits", "--epochs", "2"),
+        *("reproduce", "caw-whitened_cnn-digits", "--minutes", "0.5"),
         *("--width-multiplier", "0.02", "--output", tmp_path),
     ]
+    seconds = {"seconds_of_an_epoch": 12.0, "seconds_to_start": 2.0}
+    monkeypatch.setattr(schedule, "measured_speed", lambda *_: seconds)
 
     def die(path, history):
         raise Killed
@@ -199,6 +204,8 @@ def test_killed_whitened_run_goes_on(tmp_path, run_example, monkeypatch):
         with pytest.raises(Killed):
             run_example(*command)
     keras.utils.clear_session()
+    # It keeps its schedule, whatever the machine does meanwhile.
+    monkeypatch.setattr(schedule, "measured_speed", None)
     # The whitening is in the weights.
     monkeypatch.setattr(keras_ff.layers.Whitening2D, "adapt", None)
     run_example(*command)
@@ -210,6 +217,87 @@ def test_killed_whitened_run_goes_on(tmp_path, run_example, monkeypatch):
     model = keras.saving.load_model(tmp_path / "model.keras")
     assert int(model.optimizer.iterations) == 4
     assert float(model.optimizer.learning_rate) == 0.0
+    assert metrics["epochs"] == 2
+    taken = metrics["minutes"]["taken"]
+    assert 60 * taken == pytest.approx(sum(metrics["history"]["seconds"]))
+    assert metrics["minutes"]["asked"] == 0.5
+    command[3] = "0.25"
+    with pytest.raises(SystemExit, match="minutes: saved 0.5, given 0.25"):
+        run_example(*command)
+    run_example("reproduce", "--report", tmp_path)
+    assert "| 0.02 | 0.5 minutes (2 epochs) | 1 |" in capsys.readouterr().out
+    (tmp_path / "metrics.json").unlink()
+    (tmp_path / "schedule.json").unlink()
+    command[3] = "0.5"
+    with pytest.raises(SystemExit, match="not its schedule"):
+        run_example(*command)
+
+
+@pytest.mark.only_on("torch")
+def test_minutes_train_as_so_many_epochs_do(tmp_path, run_example, monkeypatch):
+    monkeypatch.setattr(schedule, "SECONDS", 0.0)
+    of_minutes = schedule.of_minutes
+
+    def two_epochs(minutes, speed):
+        return of_minutes(
+            2.5 * speed["seconds_of_an_epoch"] / 60,
+            {**speed, "seconds_to_start": 0.0},
+        )
+
+    monkeypatch.setattr(schedule, "of_minutes", two_epochs)
+    recipe = dict(RECIPES["projection-whitened_cnn-digits"], batch_size=600)
+    monkeypatch.setitem(RECIPES, "projection-whitened_cnn-digits", recipe)
+    losses = []
+    for length in (("--minutes", "5"), ("--epochs", "2")):
+        keras.utils.clear_session()
+        output = tmp_path / length[0]
+        run_example(
+            *("reproduce", "projection-whitened_cnn-digits", *length),
+            *("--width-multiplier", "0.02", "--output", output),
+        )
+        metrics = json.loads((output / "metrics.json").read_text())
+        losses.append(metrics["history"]["loss"])
+    assert metrics["minutes"]["asked"] is None
+    assert losses[0] == losses[1] and len(losses[0]) == 2
+
+
+@pytest.mark.only_on("torch")
+def test_mirrored_images_are_told_of_separately(tmp_path, run_example, capsys):
+    rng = np.random.default_rng(0)
+    images = {
+        f"x_{split}": rng.integers(0, 256, (size, 32, 32, 3), "uint8")
+        for split, size in (("train", 260), ("test", 40))
+    }
+    labels = {
+        f"y_{split}": rng.integers(0, 10, size)
+        for split, size in (("train", 260), ("test", 40))
+    }
+    np.savez(tmp_path / "cifar10.npz", **images, **labels)
+    command = [
+        *("reproduce", "backprop-whitened_cnn-cifar10", "--epochs", "1"),
+        *("--width-multiplier", "0.01", "--data-dir", tmp_path),
+        *("--output", tmp_path / "run"),
+    ]
+    run_example(*command)
+    path = tmp_path / "run" / "metrics.json"
+    plain = json.loads(path.read_text())
+    assert "mirrored" not in plain
+    # What is asked for later is computed then, and trains nothing.
+    run_example(*command, "--mirror")
+    metrics = json.loads(path.read_text())
+    x, y = images["x_test"], labels["y_test"]
+    for key, file in (
+        ("test_accuracy_last_epoch", "model.keras"),
+        ("test_accuracy_validation_selected", "best.keras"),
+    ):
+        model = keras.saving.load_model(tmp_path / "run" / file)
+        scores = model.predict(x) + model.predict(x[:, :, ::-1].copy())
+        expected = np.mean(np.argmax(scores, axis=1) == y)
+        assert metrics["mirrored"][key] == pytest.approx(expected)
+    del metrics["mirrored"]
+    assert metrics == plain
+    run_example("reproduce", "--report", tmp_path)
+    assert "averaged with the mirrored image |" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +394,15 @@ def test_table_has_mean_and_spread_over_seeds():
         (["--report", "nowhere"], "--report: there is no folder nowhere"),
         ([], "a recipe is needed"),
         (["hff-mlp-digits", "--epochs", "0"], "--epochs: must be a positive"),
+        (
+            ["hff-mlp-digits", "--epochs", "2", "--minutes", "1"],
+            "--minutes: not allowed with argument --epochs",
+        ),
+        (["hff-mlp-digits", "--minutes", "0"], "must be a positive number"),
+        (
+            ["hff-mlp-mnist", "--mirror", "--output", "x"],
+            "a mirrored image of mnist may be of another class",
+        ),
         (
             ["hff-mlp-digits", "--width-multiplier", "-1"],
             "--width-multiplier: must be a positive number, received -1",
