@@ -1,7 +1,13 @@
 """The rules about labels: class numbers, or rows of class probabilities."""
 
+import keras
 import numpy as np
 from keras import ops
+
+# How far the sum of a row of class probabilities may be from 1.
+TOLERANCE = 1e-3
+# A thousand probabilities in bfloat16 are that much off.
+TOLERANCE_BFLOAT16 = 4e-3
 
 
 def is_rows(y):
@@ -68,23 +74,31 @@ def in_form(y, rows, scores):
     return class_rows(y, scores) if rows else class_numbers(y)
 
 
-def count_wrong(y, num_classes):
+def count_wrong(y, num_classes, distributions=False):
     """How many labels are no class, and the largest of them.
 
     Args:
         y: labels in either form, a tensor.
         num_classes: int.
+        distributions: bool, whether rows must sum to 1.
 
     Returns:
         Two float32 scalars. Of a wrong row the second is the wrong number in
-        it.
+        it, or its sum.
     """
     if is_rows(y):
+        dtype = keras.backend.standardize_dtype(y.dtype)
         y = ops.cast(y, "float32")
         lowest, highest = ops.min(y, axis=-1), ops.max(y, axis=-1)
         # A comparison with NaN is false.
         right = ops.logical_and(lowest >= 0, highest < float("inf"))
-        y = ops.where(lowest >= 0, highest, lowest)
+        example = ops.where(lowest >= 0, highest, lowest)
+        if distributions:
+            total = ops.sum(y, axis=-1)
+            example = ops.where(right, total, example)
+            tolerance = TOLERANCE_BFLOAT16 if dtype == "bfloat16" else TOLERANCE
+            right = ops.logical_and(right, ops.abs(total - 1) <= tolerance)
+        y = example
     else:
         y = class_numbers(y)
         right = ops.logical_and(y >= 0, y < num_classes)
@@ -93,12 +107,13 @@ def count_wrong(y, num_classes):
     return number, ops.max(ops.where(right, -float("inf"), y))
 
 
-def check_labels(y, num_classes):
+def check_labels(y, num_classes, distributions=False):
     """Raises if an array of labels does not fit a model.
 
     Args:
         y: labels as an array, tensor or list.
         num_classes: int.
+        distributions: bool, whether rows must sum to 1.
 
     Raises:
         TypeError: if the labels are not numbers.
@@ -120,6 +135,8 @@ def check_labels(y, num_classes):
                 "One-hot labels must be finite and not negative. Received: "
                 f"values from {np.min(y)} to {np.max(y)}"
             )
+        if distributions:
+            _check_sums(y)
         return
     wrong = ~((y >= 0) & (y < num_classes) & (y == np.floor(y)))
     if wrong.any():
@@ -127,6 +144,21 @@ def check_labels(y, num_classes):
             f"Labels must be whole numbers in [0, {num_classes}). Received: "
             f"{y[wrong][0]} (at position {int(np.argmax(wrong.ravel()))}; "
             f"{int(wrong.sum())} such labels)"
+        )
+
+
+def _check_sums(y):
+    totals = y.sum(axis=1, dtype="float64")
+    wrong = np.abs(totals - 1) > TOLERANCE
+    if wrong.any():
+        position = int(np.argmax(wrong))
+        raise ValueError(
+            "Rows of labels must sum to 1: the share of every class in a "
+            f"sample. Received: a row that sums to {totals[position]:g} (at "
+            f"position {position}; {int(wrong.sum())} such rows). Divide rows "
+            "by their sums; how much a sample counts says `sample_weight`; "
+            "for samples of several classes, or of none, use a loss such as "
+            "keras.losses.BinaryCrossentropy(from_logits=True)."
         )
 
 

@@ -280,7 +280,7 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         **kwargs,
     ):
         if not keras_private.is_within_fit(kwargs):
-            y, sample_weight = check_data(x, y, sample_weight, self.num_classes)
+            y, sample_weight = check_data(self, x, y, sample_weight)
             check_sizes(batch_size=batch_size)
         results = super().evaluate(
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
@@ -289,13 +289,13 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
         return results
 
     def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
-        y, sample_weight = check_batch(x, y, sample_weight, self.num_classes)
+        y, sample_weight = check_batch(self, x, y, sample_weight)
         results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
         raise_if_unsound(self, epoch_ended=False)
         return results
 
     def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
-        y, sample_weight = check_batch(x, y, sample_weight, self.num_classes)
+        y, sample_weight = check_batch(self, x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_ff.labels import class_numbers
 from keras_ff.labels import count_wrong
+from keras_ff.models.loss_rules import takes_distributions
 
 
 class LocalStatistics(keras.metrics.Metric):
@@ -50,7 +51,7 @@ class LocalStatistics(keras.metrics.Metric):
         losses,
         penalties,
         sample_weight,
-        reduction,
+        loss,
         training,
     ):
         """Adds one batch.
@@ -62,10 +63,12 @@ class LocalStatistics(keras.metrics.Metric):
             losses: list of scalars, the layers' losses.
             penalties: list of scalars, the layers' regularizers.
             sample_weight: one weight a sample, or `None`.
-            reduction: that of the loss.
+            loss: the loss of every layer.
             training: bool. Intervals are counted on held-out data only.
         """
-        wrong, example = count_wrong(y, self.num_classes)
+        wrong, example = count_wrong(
+            y, self.num_classes, takes_distributions(loss)
+        )
         labels = ops.cast(class_numbers(target), "int32")
         goodness = [ops.cast(scores, "float32") for scores in goodness]
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
@@ -83,7 +86,7 @@ class LocalStatistics(keras.metrics.Metric):
         self.weight.assign_add(weight)
         # What undoes the division of the reduction.
         factor = {"sum": 1.0, "mean_with_sample_weight": weight}
-        factor = factor.get(reduction, batch)
+        factor = factor.get(loss.reduction, batch)
         self.weighted_loss.assign_add(factor * ops.stack(losses))
         if self.report:
             hits = _hits(ops.stack(goodness), labels, weights)

@@ -5,6 +5,7 @@ import inspect
 from keras import losses
 
 from keras_ff.labels import is_rows
+from keras_ff.losses.label_loss import LabelLoss
 
 _NO_LOGITS = "takes probabilities, goodness is logits"
 # Of Keras's own losses, those that goodness does not serve, and why.
@@ -67,6 +68,18 @@ def check_loss(loss, default):
             f"another loss on logits. Received: loss={loss!r}"
         )
     return loss
+
+
+def takes_distributions(loss):
+    """Whether a loss takes rows of labels for class probabilities.
+
+    Others may take rows of several classes.
+    """
+    return isinstance(loss, LabelLoss) or _function_name(loss) in (
+        "categorical_crossentropy",
+        "categorical_focal_crossentropy",
+        "categorical_hinge",
+    )
 
 
 def check_form(loss, y):

@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff import keras_private
+from keras_ff.models.loss_rules import takes_distributions
 
 
 def raise_if_unsound(model, epoch_ended=True):
@@ -47,10 +48,14 @@ def raise_if_data_wrong(model, consequence=""):
     wrong = [(n, label) for n, label in zip(counts, examples) if n]
     if wrong:
         number = sum(n for n, _ in wrong)
+        rule = what = ""
+        if takes_distributions(model.loss):
+            rule = " and sum to 1"
+            what = " Of a row, that is the sum or a wrong number in it."
         raise ValueError(
             f"Labels must be whole numbers in [0, {model.num_classes}), or "
-            "rows of finite numbers that are not negative. Received: "
-            f"{wrong[0][1]:g} ({number:g} such labels).{consequence}"
+            f"rows of finite numbers that are not negative{rule}. Received: "
+            f"{wrong[0][1]:g} ({number:g} such labels).{what}{consequence}"
         )
 
 

@@ -11,6 +11,7 @@ from keras_ff.datasets import ArrayBatches
 from keras_ff.labels import check_labels
 from keras_ff.labels import check_sample_weight
 from keras_ff.labels import class_numbers
+from keras_ff.models.loss_rules import takes_distributions
 
 
 def are_arrays(data):
@@ -25,12 +26,12 @@ def as_array(values):
     return np.asarray(values)
 
 
-def check_data(x, y, sample_weight, num_classes):
+def check_data(model, x, y, sample_weight):
     """Labels and weights as arrays; raises if they do not fit a model.
 
     Args:
+        model: a `ForwardOnlyModel`.
         x, y, sample_weight: as in `keras.Model.fit`.
-        num_classes: int.
 
     Returns:
         `(y, sample_weight)`.
@@ -38,7 +39,7 @@ def check_data(x, y, sample_weight, num_classes):
     if y is None and not are_arrays(x):
         # A stream, which has labels of its own.
         return y, sample_weight
-    check_labels(y, num_classes)
+    _check_labels(model, y)
     y, sample_weight = as_array(y), as_array(sample_weight)
     check_sample_weight(sample_weight)
     check_samples(x)
@@ -53,10 +54,16 @@ def check_data(x, y, sample_weight, num_classes):
     return y, sample_weight
 
 
-def check_batch(x, y, sample_weight, num_classes):
+def check_batch(model, x, y, sample_weight):
     """As `check_data`, for one batch of arrays."""
-    check_labels(y, num_classes)
-    return check_data(x, y, sample_weight, num_classes)
+    _check_labels(model, y)
+    return check_data(model, x, y, sample_weight)
+
+
+def _check_labels(model, y):
+    # A model that is not compiled has no loss.
+    loss = getattr(model, "loss", None)
+    check_labels(y, model.num_classes, takes_distributions(loss))
 
 
 def check_samples(x):
@@ -89,7 +96,7 @@ def check_sizes(**sizes):
             check_integer(name, size, minimum=1)
 
 
-def _check_validation_data(data, num_classes):
+def _check_validation_data(model, data):
     """Validation data as `fit` takes them, with labels that were checked."""
     if not isinstance(data, (tuple, list)):
         return data
@@ -99,12 +106,14 @@ def _check_validation_data(data, num_classes):
             f"dataset. Received: {len(data)} element(s)"
         )
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    y, sample_weight = check_data(x, y, sample_weight, num_classes)
+    y, sample_weight = check_data(model, x, y, sample_weight)
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
-def _class_weights(y, class_weight, num_classes):
-    """The weight of every sample, by its class."""
+def _class_weight(class_weight, num_classes):
+    """The weight of every class, checked; raises if one is none."""
+    if class_weight is None:
+        return None
     if not isinstance(class_weight, dict):
         raise TypeError(
             "`class_weight` must be a dict from class numbers to weights. "
@@ -117,14 +126,25 @@ def _class_weights(y, class_weight, num_classes):
             f"{num_classes}) to weights. Received: the keys {sorted(unknown)}"
         )
     for number, weight in class_weight.items():
+        if not hasattr(weight, "__float__"):
+            raise TypeError(
+                "Weights of classes must be numbers. Received: class_weight"
+                f"[{number}]={weight!r} of type {type(weight).__name__}"
+            )
         if not 0 <= weight < float("inf"):
             raise ValueError(
                 "Weights of classes must be finite and not negative. "
                 f"Received: class_weight[{number}]={weight}"
             )
-    weights = [class_weight.get(i, 1.0) for i in range(num_classes)]
-    numbers = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
-    return np.array(weights, "float32")[numbers.astype(int)]
+    # Of a tf.data.Dataset Keras wants them all.
+    return {i: float(class_weight.get(i, 1.0)) for i in range(num_classes)}
+
+
+def _weights_by_class(y, class_weight):
+    """The weight of every sample."""
+    weights = list(class_weight.values())
+    classes = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
+    return np.array(weights, "float32")[classes.astype(int)]
 
 
 def _split(arrays, fraction):
@@ -165,15 +185,15 @@ def fit_data(
     Returns:
         Dict of the same arguments.
     """
-    num_classes = model.num_classes
     check_sizes(
         batch_size=batch_size,
         validation_batch_size=validation_batch_size,
         steps_per_epoch=steps_per_epoch,
     )
     check_fraction("validation_split", validation_split)
-    y, sample_weight = check_data(x, y, sample_weight, num_classes)
-    validation_data = _check_validation_data(validation_data, num_classes)
+    class_weight = _class_weight(class_weight, model.num_classes)
+    y, sample_weight = check_data(model, x, y, sample_weight)
+    validation_data = _check_validation_data(model, validation_data)
     validation_batch_size = validation_batch_size or batch_size
     if are_arrays((x, y)):
         arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
@@ -186,7 +206,7 @@ def fit_data(
                 raise ValueError(
                     "Give `sample_weight` or `class_weight`. Received: both"
                 )
-            weights = _class_weights(arrays[1], class_weight, num_classes)
+            weights = _weights_by_class(arrays[1], class_weight)
             arrays, class_weight = (*arrays, weights), None
         if shuffle and shuffle != "batch":
             if batch_size is None and steps_per_epoch:

@@ -21,6 +21,8 @@ from tiny_models import rich_model
 from tiny_models import state
 
 from keras_ff import layers
+from keras_ff.labels import TOLERANCE
+from keras_ff.labels import count_wrong
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel
@@ -93,6 +95,16 @@ BAD_LABELS = {
         ONE_HOT * np.nan,
         ValueError,
         "finite and not negative",
+    ),
+    "counts": (
+        ONE_HOT * np.where(np.arange(12) > 4, 2, 1)[:, None],
+        ValueError,
+        r"must sum to 1.*Received: a row that sums to 2 \(at position 5; 7 su",
+    ),
+    "no_class": (
+        with_label(ONE_HOT.astype("uint8"), 3, 0),
+        ValueError,
+        r"sums to 0 \(at position 3; 1 such rows.*BinaryCrossentropy",
     ),
     "missing": (None, ValueError, "Labels are needed. Received: y=None"),
 }
@@ -370,6 +382,69 @@ def test_streamed_row_that_is_no_distribution(value):
     with pytest.raises(ValueError, match=f"rows of finite.*{value} .1 such"):
         model.fit(Stream((0, rows), 1), verbose=0)
     assert_same(state(model), before)
+
+
+@pytest.mark.parametrize("scale, total", [(0.5, "0.5"), (1.002, "1.002")])
+def test_streamed_row_that_does_not_sum_to_1(scale, total):
+    def rows(x, y):
+        y = np.eye(CLASSES, dtype="float32")[y]
+        y[1] *= scale
+        return x, y
+
+    model = compiled()
+    before = state(model)
+    message = f"and sum to 1. Received: {total} .1 such labels.. Of a row, "
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            method(Stream((0, rows), 1), verbose=0)
+        assert_same(state(model), before)
+
+
+def soft(dtype):
+    """Mixtures of two images' labels, smoothed, in a dtype."""
+    mixed = 0.7 * ONE_HOT + 0.3 * ONE_HOT[::-1]
+    rows = 0.9 * mixed + 0.1 / CLASSES
+    return keras.ops.cast(keras.ops.convert_to_tensor(rows), dtype)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [soft("float32"), soft("float16"), ONE_HOT * 0.9995, ONE_HOT > 0],
+    ids=["mixed", "float16", "nearly", "bool"],
+)
+def test_rows_that_sum_to_1(rows):
+    model = compiled()
+    model.fit(X, rows, validation_data=(X, rows), verbose=0)
+    model.train_on_batch(X, rows)
+    rows = keras.ops.convert_to_numpy(rows)
+    model.fit(((X, rows) for _ in range(2)), verbose=0)
+
+
+def test_streamed_rows_in_bfloat16():
+    """A thousand classes, smoothed: the rounding is as large as it gets."""
+    rows = 0.9 * np.eye(1000)[:2] + 0.1 / 1000
+    rows = keras.ops.cast(keras.ops.convert_to_tensor(rows), "bfloat16")
+    assert abs(numpy(rows).astype("float64")[0].sum() - 1) > TOLERANCE
+    assert float(count_wrong(rows, 1000, True)[0]) == 0
+    assert float(count_wrong(1.01 * rows, 1000, True)[0]) == 2
+
+
+def test_rows_of_several_classes():
+    """What a loss takes that scores every class by itself."""
+    rows = np.minimum(ONE_HOT + ONE_HOT[::-1], 1)
+    rows[3] = 0
+    loss = keras_losses.BinaryCrossentropy(from_logits=True)
+    model = compiled(loss=loss)
+    expected = model.goodness(X)
+    expected = np.logaddexp(0, expected) - rows[:, None] * expected
+    logs = model.evaluate(X, rows, verbose=0, return_dict=True)
+    penalty = sum(float(p) for x in model.local_layers for p in x.losses)
+    np.testing.assert_allclose(
+        logs["loss"], expected.mean(axis=(0, 2)).sum() + penalty, rtol=1e-5
+    )
+    model.fit(X, rows, verbose=0)
+    with pytest.raises(ValueError, match=r"not negative. Received: -1 "):
+        model.fit(((X, r) for r in [rows - 1]), verbose=0)
 
 
 @pytest.mark.only_on("tensorflow")

@@ -531,6 +531,21 @@ if BACKEND == "torch":
     SOURCES.append(as_data_loader)
 
 
+def test_class_weight_of_some_classes_in_streams():
+    x, y = data(SIZE)
+    model = dense_model()
+    model.compile(optimizer=sgd())
+    shared = dict(class_weight={0: 3.0}, shuffle=False)
+    arrays, *streams = runs(
+        model,
+        dict(x=x, y=y, batch_size=BATCH, **shared),
+        # Keras takes none with generators.
+        *(dict(x=f(x, y), **shared) for f in (as_tf_data, AsPyDataset)),
+    )
+    for stream in streams:
+        assert_close(stream[0], arrays[0])
+
+
 def test_streamed_data_and_tensors_train_as_arrays():
     x, y = data(SIZE)
     model = dense_model()
@@ -626,6 +641,11 @@ def test_class_weights_of_no_class():
         model.fit(x, y, class_weight={0: np.nan}, verbose=0)
     with pytest.raises(TypeError, match="class_weight='balanced'"):
         model.fit(x, y, class_weight="balanced", verbose=0)
+    with pytest.raises(TypeError, match=r"class_weight\[2\]='1' of type str"):
+        model.fit(x, y, class_weight={2: "1"}, verbose=0)
+    # Of streams they are as good.
+    with pytest.raises(ValueError, match=r"class_weight\[2\]=-inf"):
+        model.fit(AsPyDataset(x, y), class_weight={2: -np.inf}, verbose=0)
     with pytest.raises(ValueError, match="Received: both"):
         model.fit(x, y, class_weight={0: 2.0}, sample_weight=y * 1.0, verbose=0)
 

@@ -170,7 +170,7 @@ class LocalStep:
             losses,
             penalties,
             batch.sample_weight,
-            self.loss.reduction,
+            self.loss,
             batch.training,
         )
         return self.compute_metrics(
