@@ -5,6 +5,8 @@
         --output runs/ablation_caw
     python examples/ablation.py caw --architecture resnet17 --epochs 150 \\
         --width-multiplier 1 --dataset cifar10 --output runs/resnet17
+    python examples/ablation.py whitened --dataset cifar10 --epochs 4 \\
+        --width-multiplier 1 --output runs/ablation_whitened
 
 Every variant is trained alone on the same data, split and seeds. A finished
 run is kept; the same command goes on after an interruption. Writes
@@ -23,8 +25,9 @@ from examples.common import options
 from examples.common.run import cosine
 from examples.studies import caw
 from examples.studies import hff
+from examples.studies import whitened
 
-STUDIES = {"caw": caw, "hff": hff}
+STUDIES = {"caw": caw, "hff": hff, "whitened": whitened}
 
 
 def parse_arguments():
@@ -61,27 +64,35 @@ def train(variant, seed, flags):
     chosen = STUDIES[flags.study]
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
-    data, validation, test = keras_ff.datasets.load(
-        flags.dataset, data_dir=flags.data_dir, seed=seed
-    )
-    model = chosen.build(variant, keras_ff.datasets.info(flags.dataset), flags)
+    load = getattr(chosen, "load", _load)
+    data, validation, test = load(variant, flags, seed)
+    info = keras_ff.datasets.info(flags.dataset)
+    model = chosen.build(variant, info, flags, flags.epochs * len(data))
     chosen.prepare(variant, model, data)
+    rates = []
+    if chosen.LEARNING_RATES is not None:
+        rate = cosine(*chosen.LEARNING_RATES, flags.epochs)
+        rates = [keras.callbacks.LearningRateScheduler(rate)]
     history = model.fit(
         data,
         validation_data=validation,
         epochs=flags.epochs,
+        # The data has an order of its own.
+        shuffle=False,
         verbose=0,
-        callbacks=[
-            keras.callbacks.LearningRateScheduler(
-                cosine(*chosen.LEARNING_RATES, flags.epochs)
-            )
-        ],
+        callbacks=rates,
     ).history
     result = model.evaluate(test, verbose=0, return_dict=True)
     return {
         "test_accuracy": result["accuracy"],
         "val_accuracy": history["val_accuracy"],
     }
+
+
+def _load(variant, flags, seed):
+    return keras_ff.datasets.load(
+        flags.dataset, data_dir=flags.data_dir, seed=seed
+    )
 
 
 def main():

@@ -64,6 +64,8 @@ DIFFERENT = {
 OPTIONS = {
     *("epochs", "batch_size", "augment", "validation_split", "width"),
     *("learning_rate", "weight_decay", "dropout", "layer_options"),
+    # Further arguments of the architecture.
+    "architecture_options",
     # The largest shift of `AugmentedBatches`, whose borders are mirrored.
     "mirrored_shift",
     # "triangular": step by step (`keras_ff.optimizers.Triangular`), not a

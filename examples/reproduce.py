@@ -241,12 +241,16 @@ def build(recipe, info, width_multiplier, steps=1):
         steps: int, of the whole training, if the recipe's learning rate
             changes with each.
     """
+    architecture_options = recipe.get("architecture_options", {})
+    augmented = "mirrored_shift" in recipe
+    # Whitening takes pixels as they are.
+    whitened = augmented and architecture_options.get("whitening", True)
     preprocessing = []
-    if recipe["dataset"] not in STREAMED and "mirrored_shift" not in recipe:
+    if recipe["dataset"] not in STREAMED and not whitened:
         # As published, ResNet-17 sees the MNISTs enlarged.
         preprocessing = keras_ff.datasets.preprocessing(
             recipe["dataset"],
-            recipe["augment"],
+            recipe["augment"] and not augmented,
             data.image_size(recipe["architecture"], recipe["dataset"]),
         )
     method = keras_ff.methods.get(recipe["method"])
@@ -260,6 +264,7 @@ def build(recipe, info, width_multiplier, steps=1):
         preprocessing=preprocessing,
         model_options={"layer_metrics": True} if logged else {},
         layer_options=recipe.get("layer_options"),
+        **architecture_options,
     )
     model.compile(
         optimizer=_optimizer(recipe, method, steps),
@@ -270,13 +275,16 @@ def build(recipe, info, width_multiplier, steps=1):
 
 
 def _optimizer(recipe, method, steps):
+    rate, _ = recipe.get("learning_rate", method.learning_rate)
+    if recipe.get("schedule") == "triangular":
+        rate = keras_ff.optimizers.Triangular(rate, steps)
     given = _other(recipe, method, "optimizer")
     if given is None:
-        return method.optimizer(weight_decay=recipe.get("weight_decay"))
-    rate = keras_ff.optimizers.Triangular(recipe["learning_rate"][0], steps)
-    return getattr(keras_ff.optimizers, given["class_name"])(
-        rate, **given["config"]
-    )
+        return method.optimizer(rate, recipe.get("weight_decay"))
+    name = given["class_name"]
+    ours = getattr(keras_ff.optimizers, name, None)
+    make = ours or getattr(keras.optimizers, name)
+    return make(rate, **given["config"])
 
 
 def _loss(recipe, method):

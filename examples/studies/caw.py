@@ -54,7 +54,7 @@ def variants():
     }
 
 
-def build(variant, info, flags):
+def build(variant, info, flags, steps):
     different = variants()[variant]
     loss = different.pop("loss", None)
     arguments = {"method": METHOD, **different}

@@ -67,7 +67,7 @@ def variants():
     }
 
 
-def build(variant, info, flags):
+def build(variant, info, flags, steps):
     options = variants()[variant]
 
     def layer():

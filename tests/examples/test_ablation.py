@@ -8,25 +8,29 @@ import keras
 import numpy as np
 import pytest
 
+import keras_ff
+
 pytest.importorskip("matplotlib")
 from examples import ablation  # noqa: E402
 
 INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
-FLAGS = argparse.Namespace(width_multiplier=0.1, architecture="tiny_cnn")
+FLAGS = argparse.Namespace(
+    width_multiplier=0.1, architecture="tiny_cnn", dataset="digits"
+)
 
 
 @pytest.mark.parametrize(
     "study, variant",
     [
         (study, variant)
-        for study in ablation.STUDIES
+        for study in ("caw", "hff")
         for variant in ablation.STUDIES[study].variants()
         # Needs a wide sphere.
         if variant != "fixed, separated"
     ],
 )
 def test_variants_build(study, variant):
-    model = ablation.STUDIES[study].build(variant, INFO, FLAGS)
+    model = ablation.STUDIES[study].build(variant, INFO, FLAGS, steps=9)
     for layer in model.local_layers:
         head = {id(v) for v in layer.head.trainable_variables}
         if variant.startswith("frozen"):
@@ -37,6 +41,59 @@ def test_variants_build(study, variant):
             assert id(layer.prototypes) not in head
         elif variant != "DeeperForward":
             assert head
+
+
+@pytest.mark.only_on("torch")
+def test_variants_of_the_whitened_network():
+    study = ablation.STUDIES["whitened"]
+    models = {
+        variant: study.build(variant, INFO, FLAGS, steps=9)
+        for variant in study.variants()
+    }
+    base = models.pop("whitened network")
+    rate = base.optimizer.get_config()["learning_rate"]["config"]
+    assert (rate["peak"], rate["steps"]) == (0.1, 9)
+    assert base.optimizer.normalize_weights
+    # Half of the recipe's width, a tenth of the network's own.
+    assert base.local_layers[-1].head.head.prototypes.shape[-1] == 13 * 4
+    for name in ("AdamW, rate 0.002", "AdamW, rate 0.005"):
+        optimizer = models[name].optimizer
+        assert isinstance(optimizer, keras.optimizers.AdamW)
+        assert optimizer.weight_decay == 0
+        rate = optimizer.get_config()["learning_rate"]["config"]
+        assert rate["peak"] == float(name.split()[-1]) and rate["steps"] == 9
+    # One thing differs: the optimizer, or what the network is.
+    shapes = [v.shape for v in base.weights]
+    for name, model in models.items():
+        muon = isinstance(model.optimizer, keras_ff.optimizers.Muon)
+        assert muon == ("AdamW" not in name), name
+        other = [v.shape for v in model.weights] != shapes
+        assert other == muon, name
+    blocks = {
+        name: len(model.local_layers)
+        for name, model in models.items()
+        if "loss" in name
+    }
+    assert list(blocks.values()) == [3, 2, 1]
+    # A learned first layer sees normalised pixels, whitening any.
+    for name, model in models.items():
+        first = type(model.layers[1]).__name__
+        learned = name == "learned first layer"
+        assert first == ("Normalization" if learned else "Whitening2D")
+
+
+@pytest.mark.only_on("torch")
+def test_study_of_the_whitened_network_trains(tmp_path, run_example):
+    run_example(
+        *("ablation", "whitened", "--dataset", "digits", "--epochs", "2"),
+        *("--width-multiplier", "0.05", "--output", tmp_path),
+        *("--variants", "whitened network", "learned first layer"),
+        *("--seeds", "0"),
+    )
+    results = json.loads((tmp_path / "ablation.json").read_text())
+    for run in results["runs"].values():
+        # Ten classes: far above chance after two epochs.
+        assert run["0"]["test_accuracy"] > 0.3
 
 
 @pytest.mark.only_on("torch")

@@ -1,0 +1,79 @@
+"""The whitened network: one change at a time, down to backpropagation.
+
+The recipe is that of `examples/reproduce.py`, with prototypes; a width
+multiplier of 1 is the network's own, half of the recipe's.
+"""
+
+import argparse
+
+import keras_ff
+from examples import reproduce
+from examples.recipes import RECIPES
+
+FAMILY = "hff"
+# Its optimizer has a schedule.
+LEARNING_RATES = None
+
+
+def variants():
+    """Variants of the recipe: what differs from it."""
+
+    def network(**options):
+        return {"architecture_options": options}
+
+    def adamw(rate):
+        config = {"weight_decay": 0.0}
+        return {
+            "optimizer": {"class_name": "AdamW", "config": config},
+            "learning_rate": (rate, 0.0),
+        }
+
+    return {
+        "whitened network": {},
+        "AdamW, rate 0.002": adamw(0.002),
+        "AdamW, rate 0.005": adamw(0.005),
+        "learned first layer": network(whitening=False),
+        "grid 1": network(grid=1),
+        "grid 4": network(grid=4),
+        "no auxiliary convolution": network(auxiliary_channels=None),
+        "auxiliary convolution 1x1": network(auxiliary_kernel_size=1),
+        "instance normalization": network(normalization="instance"),
+        "no normalization": network(normalization=None),
+        "2 convolutions a loss": network(convolutions_per_block=2),
+        "3 convolutions a loss": network(convolutions_per_block=3),
+        "all under one loss": network(convolutions_per_block=6),
+        **{
+            name.replace("_", " "): {"method": name}
+            for name in ("contrast", "predsim", "deep_supervision")
+            if name in keras_ff.methods.names()
+        },
+    }
+
+
+def recipe(variant, flags):
+    common = RECIPES[f"{FAMILY}-whitened_cnn-{flags.dataset}"]
+    return reproduce.settings({**common, "width": 1.0, **variants()[variant]})
+
+
+def load(variant, flags, seed):
+    chosen = recipe(variant, flags)
+    return reproduce.load(
+        argparse.Namespace(
+            settings=chosen,
+            dataset=flags.dataset,
+            data_dir=flags.data_dir,
+            batch_size=chosen["batch_size"],
+            validation_split=chosen["validation_split"],
+            seed=seed,
+        )
+    )
+
+
+def build(variant, info, flags, steps):
+    return reproduce.build(
+        recipe(variant, flags), info, flags.width_multiplier, steps
+    )
+
+
+def prepare(variant, model, train):
+    keras_ff.models.adapt_whitening(model, train)
