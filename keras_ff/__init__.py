@@ -39,6 +39,7 @@ from keras_ff import layers as layers
 from keras_ff import losses as losses
 from keras_ff import methods as methods
 from keras_ff import models as models
+from keras_ff import objectives as objectives
 from keras_ff import optimizers as optimizers
 from keras_ff import regularizers as regularizers
 from keras_ff import visualization as visualization

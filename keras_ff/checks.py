@@ -21,6 +21,27 @@ def check_integer(name, value, minimum):
         )
 
 
+def check_number(name, value, positive=False):
+    """An argument as a float; raises if it is negative or not finite.
+
+    Args:
+        name: string, the argument's.
+        value: what was given.
+        positive: bool, whether zero is refused, too.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number. Received: {name}={value!r} of type "
+            f"{type(value).__name__}"
+        )
+    if not 0 <= value < float("inf") or (positive and value == 0):
+        least = "positive" if positive else "at least 0"
+        raise ValueError(
+            f"`{name}` must be {least} and finite. Received: {name}={value}"
+        )
+    return float(value)
+
+
 def check_bool(name, value):
     """Raises if an argument is not a bool."""
     if not isinstance(value, bool):

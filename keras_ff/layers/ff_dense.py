@@ -82,6 +82,12 @@ class FFDense(KernelLayer):
         kernel_initializer=None,
         **kwargs,
     ):
+        if kwargs.get("objectives"):
+            raise ValueError(
+                "An FFDense has no `objectives`: its batch holds candidates, "
+                "not samples of classes. Received: objectives="
+                f"{kwargs['objectives']}"
+            )
         if not 0.0 <= peer_normalization < float("inf"):
             raise ValueError(
                 "`peer_normalization` must be at least 0 and finite. "

@@ -5,6 +5,8 @@ from keras import ops
 from keras_ff.checks import check_integer
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.pooled_head import PooledHead
+from keras_ff.layers.unit_norm import unit_norm
+from keras_ff.layers.unit_norm import without_dead
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -135,10 +137,7 @@ class HypersphericalPrototypes(PooledHead):
         if self.embedding is not None:
             activation = self.embedding(activation)
         u = self.pool(activation)
-        # A dead activation has no direction to learn. The slope there, 1 /
-        # epsilon, would overflow in float16.
-        dead = ops.all(ops.equal(u, 0), axis=-1, keepdims=True)
-        return self._normalize(ops.where(dead, ops.stop_gradient(u), u))
+        return unit_norm(without_dead(u), self.epsilon)
 
     def unit_prototypes(self):
         """The prototypes on the unit sphere.
@@ -147,7 +146,7 @@ class HypersphericalPrototypes(PooledHead):
             Float32 tensor of shape `(num_classes, prototypes_per_class,
             dimensions)`.
         """
-        return self._normalize(ops.convert_to_tensor(self.prototypes))
+        return unit_norm(ops.convert_to_tensor(self.prototypes), self.epsilon)
 
     def cosines(self, activation):
         """The cosines of an activation to all prototypes.
@@ -199,11 +198,6 @@ class HypersphericalPrototypes(PooledHead):
                     of_class, prototypes[k], rounds
                 )
         self.prototypes.assign(prototypes)
-
-    def _normalize(self, x):
-        # The square is bounded, not the norm: its root has no gradient at 0.
-        square = ops.sum(ops.square(x), axis=-1, keepdims=True)
-        return x * ops.rsqrt(ops.maximum(square, self.epsilon**2))
 
     def get_config(self):
         config = super().get_config()

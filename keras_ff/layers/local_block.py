@@ -23,6 +23,8 @@ class LocalBlock(LocalLayer):
             next layer: `"instance"`, `"group"` (as many groups as classes),
             `"layer"`, `"rms"`, a Keras layer without trainable weights, or
             `None`. Defaults to `None`.
+        objectives: list of what the block learns beside the loss of its
+            goodness, see `keras_ff.objectives`. Defaults to `None`.
         **kwargs: base layer keyword arguments (`name`, `dtype`).
 
     Call arguments:
@@ -55,8 +57,15 @@ class LocalBlock(LocalLayer):
     ```
     """
 
-    def __init__(self, layers, goodness, normalization=None, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        layers,
+        goodness,
+        normalization=None,
+        objectives=None,
+        **kwargs,
+    ):
+        super().__init__(objectives=objectives, **kwargs)
         many = isinstance(layers, (list, tuple))
         layers = list(layers) if many else [layers]
         if not layers:
@@ -89,6 +98,7 @@ class LocalBlock(LocalLayer):
         ]
         config["goodness"] = serialize_part(self.head, self)
         config["normalization"] = serialize_normalization(self)
+        config.setdefault("objectives", None)
         return config
 
     @classmethod

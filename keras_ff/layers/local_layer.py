@@ -2,7 +2,9 @@ import keras
 from keras import ops
 
 from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import score_dtype
+from keras_ff.layers.local_objective import LocalObjective
 
 
 class LocalLayer(CompositeLayer):
@@ -24,9 +26,18 @@ class LocalLayer(CompositeLayer):
 
     `keras_ff.layers.LocalBlock` makes a local layer without subclassing.
 
+    Args:
+        objectives: list of `keras_ff.objectives.LocalObjective`s that the
+            layer learns beside the loss of its goodness, in a
+            `keras_ff.models.ForwardOnlyModel`. Defaults to `None`.
+        **kwargs: base layer keyword arguments (`name`, `dtype`,
+            `trainable`).
+
     Call arguments:
         inputs: tensor, or whatever the first of `layers` takes.
         training: bool, whether the layer trains (dropout and the like).
+        keep_gradient: bool, whether the features keep the gradient to the
+            layer, for its objectives. Defaults to `False`.
 
     Output shape:
         A pair `(features, goodness)`: the normalized activation, and float32
@@ -44,8 +55,9 @@ class LocalLayer(CompositeLayer):
     ```
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, objectives=None, **kwargs):
         super().__init__(**kwargs)
+        self.objectives = _checked(objectives)
         self.normalization = None
 
     @property
@@ -78,6 +90,9 @@ class LocalLayer(CompositeLayer):
                     "scale=False`) or put the layer into `layers`. "
                     f"Received: normalization={self.normalization}"
                 )
+        for objective in self.objectives:
+            _build(objective, shape)
+            _check_sees_something(objective, self)
 
     def activate(self, inputs, training=None):
         """The activation that the goodness head sees."""
@@ -86,11 +101,13 @@ class LocalLayer(CompositeLayer):
             activation = layer(activation)
         return activation
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, keep_gradient=False):
         activation = self.activate(inputs, training)
         goodness = self.head(activation)
-        # The features leave the layer: no gradient has to be kept for them.
-        features = ops.stop_gradient(activation)
+        features = activation
+        if not keep_gradient:
+            # Before the normalization: it then keeps nothing for a gradient.
+            features = ops.stop_gradient(features)
         if self.normalization is not None:
             features = self.normalization(features)
         return features, ops.cast(goodness, score_dtype(self.head))
@@ -101,7 +118,7 @@ class LocalLayer(CompositeLayer):
             shape = layer.compute_output_shape(shape)
         return shape, self.head.compute_output_shape(shape)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(self, inputs, training=None, keep_gradient=False):
         features, goodness = self.compute_output_shape(
             keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
         )
@@ -109,6 +126,63 @@ class LocalLayer(CompositeLayer):
         return (
             keras.KerasTensor(features, dtype=last.compute_dtype),
             keras.KerasTensor(goodness, dtype=score_dtype(self.head)),
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        if self.objectives:
+            config["objectives"] = [
+                serialize_part(objective, self) for objective in self.objectives
+            ]
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if config.get("objectives"):
+            config["objectives"] = [
+                keras.saving.deserialize_keras_object(objective)
+                for objective in config["objectives"]
+            ]
+        return super().from_config(config)
+
+
+def _checked(objectives):
+    """The objectives as a list; raises if one is none."""
+    if isinstance(objectives, LocalObjective):
+        objectives = [objectives]
+    if not isinstance(objectives, (list, tuple, type(None))):
+        objectives = [objectives]
+    objectives = list(objectives or [])
+    for i, objective in enumerate(objectives):
+        if not isinstance(objective, LocalObjective):
+            raise TypeError(
+                "`objectives` must be a list of "
+                "`keras_ff.objectives.LocalObjective`s, such as "
+                "SupervisedContrast() and SimilarityMatching(). Received: "
+                f"{objective!r} of type {type(objective).__name__}"
+            )
+        if any(objective is other for other in objectives[:i]):
+            raise ValueError(
+                f"`objectives` holds '{objective.name}' twice. Give it twice "
+                "the weight instead."
+            )
+    return objectives
+
+
+def _check_sees_something(objective, layer):
+    """Raises where an objective averages maps of mean zero."""
+    centered = getattr(layer.normalization, "centers_channels", False)
+    if centered and getattr(objective.projection, "pooling", None) in (
+        "average",
+        1,
+    ):
+        raise ValueError(
+            f"'{objective.name}' averages the map of local layer "
+            f"'{layer.name}', whose normalization makes the mean of every "
+            "channel zero: nothing is left. Give the objective a grid "
+            "(`pooling=4`), or the layer another normalization ('layer', "
+            "'rms' or None)."
         )
 
 

@@ -27,6 +27,7 @@ from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.truncate import truncate
+from keras_ff.models.without_objectives import without_objectives
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -459,7 +460,8 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
     ):
         """Exports the combined prediction, as in `keras.Model`.
 
-        Layers that do not contribute are left out of the exported graph.
+        Layers that do not contribute are left out of the exported graph, and
+        local objectives out of the file.
 
         Args:
             filepath: where to write.
@@ -474,9 +476,10 @@ class ForwardOnlyModel(LocalTrainer, ExactSaving, keras.Model):
             Exception: whatever Keras raises if it cannot export to this
                 format on this backend, with a note that says so.
         """
+        model = without_objectives(self)
         export(
-            pruned(self, super().export),
-            self.input,
+            pruned(model, super(ForwardOnlyModel, model).export),
+            model.input,
             filepath,
             format,
             verbose,

@@ -15,9 +15,13 @@ class LocalCall:
         self._kwargs = kwargs
         self._give = give
 
-    def __call__(self):
-        """Runs the layer; returns its features and its goodness."""
-        return self.layer(*self._args, **self._kwargs)
+    def __call__(self, **kwargs):
+        """Runs the layer; returns its features and its goodness.
+
+        Args:
+            **kwargs: further keyword arguments of its call.
+        """
+        return self.layer(*self._args, **self._kwargs, **kwargs)
 
     def activation(self):
         """The activation that the layer's goodness head sees."""

@@ -61,7 +61,8 @@ class LocalStatistics(keras.metrics.Metric):
             target: what the goodness is held against, as `y`.
             goodness: list of `(batch, num_classes)`.
             losses: list of scalars, the layers' losses.
-            penalties: list of scalars, the layers' regularizers.
+            penalties: list of scalars, the layers' regularizers and
+                objectives.
             sample_weight: one weight a sample, or `None`.
             loss: the loss of every layer.
             training: bool. Intervals are counted on held-out data only.
@@ -110,7 +111,7 @@ class LocalStatistics(keras.metrics.Metric):
         }
 
     def mean_loss(self):
-        """Mean loss of each layer, without regularizers (NumPy)."""
+        """Mean loss of each layer's goodness alone (NumPy)."""
         return _numpy(self.weighted_loss) / _numpy(self.weight)
 
     def interval_accuracy(self):

@@ -81,7 +81,7 @@ def _explain(model, losses, penalties, weights):
     # A loss that is NaN makes what depends on activations NaN, too.
     layers = losses or penalties
     if layers:
-        what = "loss" if losses else "regularization penalty"
+        what = "loss" if losses else "penalty"
         yield (
             f"The {what} of local layer '{layers[0]}' became NaN or infinite "
             f"(first of {len(layers)} such layers of "
@@ -101,14 +101,16 @@ def _explain(model, losses, penalties, weights):
         return
     (layer,) = [x for x in model.local_layers if x.name == layers[0]]
     yield (
-        "Its loss without it is finite: look at its regularizers, "
-        f"{', '.join(_regularizers(layer)) or 'or what it adds to its losses'}"
-        "."
+        "Its loss without it is finite: look at its regularizers and "
+        "objectives, "
+        f"{', '.join(_penalties(layer)) or 'or what it adds to its losses'}."
     )
 
 
-def _regularizers(local_layer):
-    """All regularizers in a layer, in words."""
+def _penalties(local_layer):
+    """All objectives of a layer and all regularizers in it, in words."""
+    for objective in local_layer.objectives:
+        yield f"{type(objective).__name__} ('{objective.name}')"
     for layer in keras_private.all_layers(local_layer):
         for name, value in vars(layer).items():
             for part in value if isinstance(value, (list, tuple)) else [value]:

@@ -1,11 +1,9 @@
-import contextlib
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_ff import keras_private
 from keras_ff.checks import is_integer
+from keras_ff.models.unregistered import unregistered
 
 
 def truncate(model, k=None):
@@ -36,39 +34,13 @@ def truncate(model, k=None):
     for name in ("epoch", "shuffle_seed"):
         value = ops.convert_to_numpy(getattr(readout, name))
         getattr(shared._readout, name).assign(value)
-    with _known(shared):
+    with unregistered(shared):
         copy = keras.models.clone_model(shared)
     for variable, original in zip(copy.variables, shared.variables):
         variable.assign(ops.convert_to_numpy(original))
     if not model.trainable:
         copy.trainable = False
     return copy
-
-
-@contextlib.contextmanager
-def _known(model):
-    """Lets Keras find what only this process knows: it was not registered.
-
-    The functions of `Lambda` layers too, which Keras takes for foreign code
-    and revives without the names that they use.
-    """
-    layers = list(keras_private.all_layers(model))
-    classes = {type(x) for x in (*layers, model.contribution)}
-    known = {found.__name__: found for found in classes}
-    renamed = []
-    for layer in layers:
-        if isinstance(layer, keras.layers.Lambda):
-            for function in keras_private.lambda_functions(layer):
-                name = f"{function.__name__}_{id(function)}"
-                renamed.append((function, function.__name__))
-                known[name] = function
-                function.__name__ = name
-    try:
-        with keras.saving.custom_object_scope(known):
-            yield
-    finally:
-        for function, name in renamed[::-1]:
-            function.__name__ = name
 
 
 def _number(k, names):

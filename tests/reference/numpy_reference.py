@@ -137,6 +137,34 @@ def smooth_margin(labels, scores, margin, scale):
     return np.array(losses)
 
 
+def supervised_contrast(vectors, labels, temperature):
+    """Of every anchor; one alone of its class has none."""
+    p = np.asarray(vectors, "float64")
+    p = p / np.linalg.norm(p, axis=1, keepdims=True)
+    losses = []
+    for i in range(len(p)):
+        others = [k for k in range(len(p)) if k != i]
+        weights = {k: np.exp(p[i] @ p[k] / temperature) for k in others}
+        total = sum(weights.values())
+        positives = [j for j in others if labels[j] == labels[i]]
+        terms = [-np.log(weights[j] / total) for j in positives]
+        losses.append(np.mean(terms) if terms else 0.0)
+    return np.array(losses)
+
+
+def similarities(x):
+    """Cosines of centered rows; of maps, of their standard deviations."""
+    x = np.asarray(x, "float64")
+    if x.ndim > 2:
+        x = x.std(axis=tuple(range(1, x.ndim - 1)))
+    result = np.zeros((len(x), len(x)))
+    for i in range(len(x)):
+        for j in range(len(x)):
+            a, b = x[i] - x[i].mean(), x[j] - x[j].mean()
+            result[i, j] = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    return result
+
+
 def targets(labels, num_classes, smoothing=0.0):
     rows = np.eye(num_classes)[np.asarray(labels, int).reshape(-1)]
     return smooth(rows, smoothing)

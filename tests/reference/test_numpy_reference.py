@@ -60,6 +60,22 @@ def test_published_magnitudes():
     assert 1e-2 * ref.entropy(uniform) == pytest.approx(1.84, abs=0.005)
 
 
+def test_supervised_contrast_of_orthogonal_classes():
+    vectors = np.eye(2)[[0, 0, 1, 1, 1]] * [[1], [2], [3], [4], [5]]
+    losses = ref.supervised_contrast(vectors, [0, 0, 1, 1, 1], 0.5)
+    of_two = -np.log(np.e**2 / (np.e**2 + 3))
+    of_three = -np.log(np.e**2 / (2 * np.e**2 + 2))
+    np.testing.assert_allclose(losses, [of_two] * 2 + [of_three] * 3)
+    # Alone of its class.
+    assert ref.supervised_contrast(vectors, [0, 1, 2, 3, 4], 0.5).sum() == 0
+
+
+def test_similarities_of_labels():
+    found = ref.similarities(np.eye(5)[[2, 2, 4]])
+    expected = [[1, 1, -0.25], [1, 1, -0.25], [-0.25, -0.25, 1]]
+    np.testing.assert_allclose(found, expected)
+
+
 def test_numeric_gradient():
     point = np.array([[1.0, -2.0]])
     result = ref.numeric_gradient(lambda a: (a**3).sum(), point)

@@ -9,7 +9,8 @@ class LocalOutput(NamedTuple):
         features: what the next layer gets; `None` once it has been handed on.
         goodness: tensor of shape `(batch, num_classes)`.
         loss: scalar, the local loss.
-        penalty: scalar, the sum of the layer's regularizers.
+        penalty: scalar, what else the layer minimizes: the sum of its
+            regularizers and its weighted objectives.
     """
 
     features: Any

@@ -12,6 +12,7 @@ from keras_ff.models.loss_rules import check_form
 from keras_ff.models.trainers.gradients import Gradients
 from keras_ff.models.trainers.local_batch import LocalBatch
 from keras_ff.models.trainers.local_output import LocalOutput
+from keras_ff.models.trainers.objective_losses import objective_losses
 
 
 class Learned(NamedTuple):
@@ -80,7 +81,7 @@ class LocalStep:
         outputs = {}
         for call in self._graph.walk(x, training, arguments=arguments):
             objective = functools.partial(
-                self._local_loss, call, y, sample_weight
+                self._local_loss, call, y, sample_weight, training
             )
             if training and call.layer.trainable_variables:
                 output, finite = gradients.learn(call.layer, objective)
@@ -104,14 +105,30 @@ class LocalStep:
             ),
         )
 
-    def _local_loss(self, call, y, sample_weight):
+    def _local_loss(self, call, y, sample_weight, training):
         """Runs a local layer; returns what it minimizes and its output."""
-        features, goodness = call()
+        objectives = call.layer.objectives
+        features, goodness = call(keep_gradient=True) if objectives else call()
         loss = self.loss(y, goodness, sample_weight=sample_weight)
         loss = ops.cast(loss, "float32")
+        terms = []
+        if objectives:
+            terms = objective_losses(
+                call.layer,
+                features,
+                goodness,
+                (y, sample_weight),
+                self.loss,
+                training,
+            )
+            features = ops.stop_gradient(features)
+        # Those of the objectives' weights, too.
+        terms += [
+            keras_private.additional_loss(self, term)
+            for term in call.layer.losses
+        ]
         penalty = ops.zeros((), "float32")
-        for term in call.layer.losses:
-            term = keras_private.additional_loss(self, term)
+        for term in terms:
             penalty = penalty + ops.cast(term, "float32")
         return loss + penalty, LocalOutput(features, goodness, loss, penalty)
 

@@ -1,0 +1,101 @@
+from keras import ops
+
+from keras_ff.checks import check_number
+from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.layers.goodness_head import score_dtype
+
+
+class LocalObjective(CompositeLayer):
+    """Base class of what a local layer learns beside its goodness.
+
+    A local layer with `objectives=[...]` minimizes the loss of its goodness
+    plus `weight` times the loss of every objective. An objective sees the
+    features that the next layer gets, and the labels. It is part of the
+    layer: its weights are trained, clipped, saved and copied with the
+    layer's. `predict` does not compute it, and exported files are without
+    it; the `loss` that `fit` and `evaluate` report has it.
+
+    A subclass implements `sample_losses(projection, labels, present)`.
+    If the features shall go through layers with weights first, it sets
+    `self.projection`, a Keras layer, in its constructor.
+
+    The losses of the samples are reduced as the model's loss does, the mean
+    over the batch by default. Samples are compared within a batch. With
+    several replicas each compares its own part of the batch on TensorFlow
+    and PyTorch; on JAX the batch is one.
+
+    Args:
+        weight: float, at least 0, over the loss of the goodness. Optimizers
+            that do not heed the scale of a gradient (Adam, Muon) make the
+            same step for weights `a` of the goodness and `b` of this as for
+            the `weight` `b / a`. Defaults to `1.0`.
+        **kwargs: base layer keyword arguments (`name`, `dtype`,
+            `trainable`).
+
+    Call arguments:
+        features: what the next layer gets, `(batch, ..., channels)`.
+        labels: rows of class probabilities, `(batch, num_classes)`.
+        sample_weight: `(batch,)`; only which are zero matters here.
+        training: bool, whether the projection trains.
+
+    Output shape:
+        `(batch,)`, a float32 loss of every sample.
+
+    Raises:
+        ValueError: if `weight` is negative or not finite.
+        TypeError: if `weight` is no number.
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="my_layers")
+    class SmallFeatures(keras_ff.objectives.LocalObjective):
+        def sample_losses(self, projection, labels, present):
+            axes = tuple(range(1, len(projection.shape)))
+            return ops.mean(ops.square(projection), axis=axes)
+    ```
+    """
+
+    def __init__(self, weight=1.0, **kwargs):
+        # Labels and weights stay in float32; the projection casts itself.
+        super().__init__(autocast=False, **kwargs)
+        self.weight = check_number("weight", weight)
+        self.projection = None
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.projection is not None and not self.projection.built:
+            self.projection.build(input_shape)
+
+    def call(self, features, labels, sample_weight, training=None):
+        dtype = score_dtype(self)
+        if self.projection is not None:
+            features = self.projection(features)
+        present = ops.not_equal(sample_weight, 0)
+        return self.sample_losses(
+            *(ops.cast(x, dtype) for x in (features, labels, present))
+        )
+
+    def sample_losses(self, projection, labels, present):
+        """A loss of every sample.
+
+        Args:
+            projection: the features, after `self.projection` if there is one,
+                float32.
+            labels: rows of class probabilities, `(batch, num_classes)`.
+            present: `(batch,)`, 0 for the samples of weight zero, such as
+                padding, which must not change the losses of the others; 1 for
+                all others. What is returned is weighted later.
+
+        Returns:
+            Tensor of shape `(batch,)`.
+        """
+        raise NotImplementedError
+
+    def compute_output_shape(self, features_shape, *args, **kwargs):
+        return (features_shape[0],)
+
+    def get_config(self):
+        config = super().get_config()
+        config["weight"] = self.weight
+        return config

@@ -1,0 +1,43 @@
+import keras
+from keras import ops
+
+from keras_ff.labels import class_rows
+
+
+def objective_losses(layer, features, goodness, batch, loss, training):
+    """What the local objectives of a layer add to its loss.
+
+    Args:
+        layer: the local layer.
+        features: its features, with their gradient.
+        goodness: its goodness.
+        batch: labels and sample weights, or `None`.
+        loss: the `keras.losses.Loss` of the goodness.
+        training: bool.
+
+    Returns:
+        List of scalars, weighted.
+    """
+    y, sample_weight = batch
+    labels = class_rows(y, goodness)
+    weights = sample_weight
+    if weights is None:
+        weights = ops.ones_like(labels[:, 0])
+    weights = ops.reshape(weights, (-1,))
+    reduce = _Given("objective", loss.reduction, loss.dtype)
+    return [
+        objective.weight
+        * reduce(
+            labels[:, 0],
+            objective(features, labels, weights, training=training),
+            sample_weight=None if sample_weight is None else weights,
+        )
+        for objective in layer.objectives
+    ]
+
+
+class _Given(keras.losses.Loss):
+    """Reduces losses of samples as Keras reduces its own."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
