@@ -4,7 +4,7 @@ BIN := .venv/bin
 BACKENDS ?= tensorflow jax torch
 WORKERS ?= 2
 
-.PHONY: demo test fuzz lint format bench setup clean
+.PHONY: demo test fuzz lint format bench leaderboard setup clean
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -49,6 +49,10 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# Every method on one network; goes on where it stopped. Hours: see --dry-run.
+leaderboard: setup
+	@$(BIN)/python -m benchmarks.methods $(LEADERBOARD_ARGS)
 
 clean:
 	rm -rf .venv build *.egg-info demo/metrics.json demo/report.png demo/report.html runs

@@ -1,0 +1,1 @@
+"""Every method on one network, under equal conditions; see `__main__`."""
