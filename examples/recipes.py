@@ -14,6 +14,8 @@ FAMILIES = {
     "deeperforward": "cw",
     "hff": "prototype",
     "projection": "projection",
+    "contrast": "contrast",
+    "predsim": "predsim",
     "deep_supervision": "deep_supervision",
     "backprop": "backprop",
 }
@@ -58,6 +60,7 @@ DIFFERENT = {
     # Adam, which decays nothing.
     "deeperforward-vgg14": dict(weight_decay=0.0),
     "hff": dict(epochs=100),
+    "predsim": dict(epochs=400),
     # What benchmarks/hff_search.py found.
     "hff-mlp": dict(layer_options={"embedding_size": 512}),
 }

@@ -10,9 +10,11 @@ method: what each layer is and how it learns: the name of a method
     (`keras_ff.methods.names()`), or a `keras_ff.methods.Method` of
     your own. Among them are `"caw"` (CAW-Conv), `"cw"`
     (DeeperForward, convolutions only), `"prototype"` (HFF),
-    `"projection"` (Mono-Forward), `"deep_supervision"` (the heads of
-    Mono-Forward, but gradients cross the layers) and `"backprop"`
-    (the same network trained end to end, with one linear head).
+    `"projection"` (Mono-Forward), `"contrast"` (with the supervised
+    contrast of HCL-FF), `"predsim"` (with similarity matching),
+    `"deep_supervision"` (the heads of Mono-Forward, but gradients
+    cross the layers) and `"backprop"` (the same network trained end
+    to end, with one linear head).
     Defaults to `"caw"`.
 width_multiplier: float, scales every width; widths are rounded to a
     multiple of `num_classes`, below half a channel a class to whole

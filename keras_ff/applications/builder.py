@@ -152,10 +152,16 @@ class Builder:
         if kind not in self._checked:
             self._check_kind(kind)
         make = getattr(self.method, kind)
-        layer = make(
-            num_classes=self.num_classes,
-            **{**arguments, **self.layer_options},
+        options = dict(self.layer_options)
+        objectives = self.method.objectives(
+            **{
+                name: options.pop(name)
+                for name in self.method.objective_options() & set(options)
+            }
         )
+        if objectives:
+            arguments["objectives"] = objectives
+        layer = make(num_classes=self.num_classes, **{**arguments, **options})
         features, output = layer(x)
         self.outputs.append(output)
         return features

@@ -55,11 +55,13 @@ def whitened_cnn(
         num_classes: int.
         method: what scores the classes, as in `tiny_cnn`: `"prototype"`
             (HFF), `"caw"` (CAW-Conv's assignment for every cell of a 2x2
-            grid), `"projection"` (Mono-Forward), `"deep_supervision"` (with
+            grid), `"projection"` (Mono-Forward), `"contrast"` and
+            `"predsim"` (a projection, and supervised contrast or similarity
+            matching of what each layer hands on), `"deep_supervision"` (with
             prototypes, but gradients cross the layers), `"backprop"` (with
             prototypes after the last layer only, trained end to end), or a
-            `keras_ff.methods.Method` of your own, whose `auxiliary_head` is
-            asked. Defaults to `"prototype"`.
+            `keras_ff.methods.Method` of your own, whose `auxiliary_head` and
+            `objectives` are asked. Defaults to `"prototype"`.
         width_multiplier: float, scales every width, the auxiliary
             convolution's too. Defaults to `1.0`.
         auxiliary_channels: int, the width of the auxiliary convolutions, or
@@ -85,8 +87,10 @@ def whitened_cnn(
         model_options: dict of arguments of the model, as in `tiny_cnn`. The
             default contribution is the sum of the second half of the layers,
             and nothing is clipped.
-        layer_options: refused if not empty: the layers are what this network
-            is.
+        layer_options: dict of arguments of the method's objectives
+            (`contrast_weight`, `contrast_temperature` and others,
+            `similarity_weight`). Any other is refused: the layers are what
+            this network is.
 
     Returns:
         A `keras_ff.models.ForwardOnlyModel`, or a `keras.Model` that gives
@@ -94,7 +98,7 @@ def whitened_cnn(
 
     Raises:
         ValueError: if `method` is unknown or has no such heads (`"cw"`), there
-            are `layer_options`, another argument is out of range or the
+            are other `layer_options`, another argument is out of range or the
             images are too small.
 
     Example:

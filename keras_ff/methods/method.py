@@ -13,6 +13,8 @@ from keras_ff.models import ForwardOnlyModel
 DECIDED = {
     *("filters", "kernel_size", "strides", "padding", "units", "layers"),
     *("num_classes", "dropout", "data_format", "goodness", "head"),
+    # New ones for every layer, see `Method.objectives`.
+    "objectives",
     *("name", "trainable"),
 }
 # The least that a layer of each kind is made of. (Names that Keras makes up
@@ -150,12 +152,14 @@ class Method:
         dtype=None,
         name=None,
         head=None,
+        objectives=None,
         **head_options,
     ):
         """Any Keras layers, as one layer that learns by this method.
 
         Args:
-            layers, normalization, dtype, name: as in `LocalBlock`.
+            layers, normalization, dtype, name, objectives: as in
+                `LocalBlock`.
             num_classes: int.
             head: makes the head; the method's own by default.
             **head_options: further arguments of `head`.
@@ -164,9 +168,23 @@ class Method:
             layers,
             (head or self.head)(num_classes, **head_options),
             normalization,
+            objectives,
             dtype=dtype,
             name=name,
         )
+
+    def objectives(self):
+        """What a layer learns beside the loss of its goodness.
+
+        If there are any, what makes the layers is called with them, as
+        `objectives`. The arguments of this function are layer options, and
+        need names unlike those of the layers.
+
+        Returns:
+            List of `keras_ff.objectives.LocalObjective`s, new ones for every
+            layer.
+        """
+        return []
 
     def auxiliary_head(self, num_classes, layers, grid):
         """A head that looks through layers of its own, on a coarse grid.
@@ -199,17 +217,22 @@ class Method:
 
         Args:
             layer: `"conv"`, `"dense"`, `"block"` or `"auxiliary_head"`; the
-                last takes nothing else.
+                last takes those of the objectives alone.
         """
+        names = self.objective_options()
         if layer == "auxiliary_head":
-            return []
+            return sorted(names)
         make = getattr(self, layer)
         if self._is_block(layer):
-            names = _arguments(make)
+            names |= _arguments(make)
             names |= _arguments(self.head, **SMALLEST["head"])
         else:
-            names = _arguments(make, **SMALLEST[layer])
+            names |= _arguments(make, **SMALLEST[layer])
         return sorted(names - DECIDED)
+
+    def objective_options(self):
+        """The names of the layer options that its objectives take."""
+        return _arguments(self.objectives)
 
     def _is_block(self, layer):
         make = getattr(self, layer)
@@ -286,6 +309,17 @@ class Method:
 
         Returns:
             A dict of layer options.
+        """
+        return {}
+
+    def tune_objectives(self, hp):
+        """Declares hyperparameters of the objectives.
+
+        Args:
+            hp: a `keras_tuner.HyperParameters`.
+
+        Returns:
+            A dict of arguments of `objectives`.
         """
         return {}
 

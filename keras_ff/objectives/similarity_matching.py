@@ -93,8 +93,9 @@ class SimilarityMatching(LocalObjective):
 
     def _projection(self, shape):
         axes = len(shape) - 2
+        # Not named as class scores are, which `Muon` leaves out.
         options = dict(
-            use_bias=False, dtype=self.dtype_policy, name="projection"
+            use_bias=False, dtype=self.dtype_policy, name="transform"
         )
         if axes == 0:
             return keras.layers.Dense(shape[-1], **options)

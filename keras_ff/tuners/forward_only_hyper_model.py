@@ -35,9 +35,13 @@ and `"deep_supervision"` |
     | `margin`, `scale` | 0 to 0.5, 4 to 32 | `"prototype"` |
     | `prototypes_per_class` | 1, 2, 4 | `"prototype"` |
     | `embedding_size` | 32 to 512 | `"prototype"` |
+    | `contrast_weight`, `contrast_temperature` | 0.1 to 10, 0.05 to 1 \
+| `"contrast"` |
+    | `similarity_weight` | 1 to 999 | `"predsim"` |
 
-    A method says itself what of it is searched (`tune_layers`, `tune_loss`
-    and `tune_model` of `keras_ff.methods.Method`), so that one of your own
+    A method says itself what of it is searched (`tune_layers`,
+    `tune_objectives`, `tune_loss` and `tune_model` of
+    `keras_ff.methods.Method`), so that one of your own
     brings its hyperparameters along.
 
     A hyperparameter is narrowed or fixed in KerasTuner's way, by registering
@@ -161,6 +165,7 @@ and `"deep_supervision"` |
         if kinds != {"auxiliary_head"}:
             kinds -= {"auxiliary_head"}
             layer_options = self._ask(hp, "tune_layers", kinds)
+        objective_options = self._ask(hp, "tune_objectives")
         model_options = self._ask(hp, "tune_model")
         loss = self._ask(hp, "tune_loss")
         if ARCHITECTURES[architecture] == "auxiliary_head":
@@ -178,7 +183,7 @@ and `"deep_supervision"` |
             ),
             dropout=hp.Float("dropout", 0.0, 0.4, step=0.1),
             model_options=model_options,
-            layer_options=layer_options,
+            layer_options={**layer_options, **objective_options},
         )
         model.compile(
             optimizer=method.optimizer(

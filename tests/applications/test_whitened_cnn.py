@@ -185,7 +185,10 @@ def test_dropout_follows_every_activation():
             r"Received: \['layer_clip'\]",
         ),
         (dict(width_multiplier=0), "width_multiplier=0"),
-        (dict(method="cw"), "'cw' has no auxiliary_head layers.*'caw', 'deep"),
+        (
+            dict(method="cw"),
+            "'cw' has no auxiliary_head layers.*'caw', 'contrast', 'deep",
+        ),
         (dict(layer_options={"pooling": 3}), r"Received: \['pooling'\]"),
         (dict(input_shape=(7, 8, 3)), "at least 8 x 8"),
         (

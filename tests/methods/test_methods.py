@@ -17,8 +17,14 @@ SETTINGS = {
     "cw": (0.2, None, [0.08, 0.008], 5e-4, "Interval", 0.0),
     "prototype": (0.1, None, [1e-3, 1e-5], 1e-3, "Uniform", (0.25, 8.0)),
     "projection": (0.1, None, [1e-3, 1e-5], 5e-4, "Uniform", 0.0),
+    "contrast": (0.1, None, [1e-3, 1e-5], 5e-4, "Uniform", 0.0),
+    "predsim": (0.1, None, [5e-4, 2e-6], 0.0, "Uniform", 0.0),
     "deep_supervision": (0.1, None, [1e-3, 1e-5], 5e-4, None, 0.0),
     "backprop": (0.1, None, [1e-3, 1e-5], 5e-4, None, 0.1),
+}
+OBJECTIVES = {
+    "contrast": ["SupervisedContrast"],
+    "predsim": ["SimilarityMatching"],
 }
 
 
@@ -56,7 +62,10 @@ def test_model_is_the_methods(name):
     readout = model.layers[-1]
     assert readout.layer_clipnorm == method.layer_clipnorm
     for layer in model.local_layers:
-        assert isinstance(layer.head, method.head)
+        if isinstance(method.head, type):
+            assert isinstance(layer.head, method.head)
+        kinds = [type(objective).__name__ for objective in layer.objectives]
+        assert kinds == OBJECTIVES.get(name, [])
         rates = [
             part.rate
             for part in layer.layers
@@ -261,16 +270,21 @@ def test_unknown_options_are_refused_by_name(name):
 def test_known_options_are_taken(name):
     """Whatever a method says that it takes can be given."""
     values = {"activation": "elu", "normalization": None, "dtype": "float32"}
+    if name == "predsim":
+        # Its activation is part of the method.
+        del values["activation"]
     model = applications.tiny_cnn(
         (8, 8, 1), 4, name, width_multiplier=0.04, layer_options=values
     )
     convolutions = [
         layer
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Conv2D) and layer.name != "embedding"
+        if isinstance(layer, keras.layers.Conv2D)
+        and layer.name not in ("embedding", "transform")
     ]
     assert len(convolutions) == 4
     for layer in convolutions:
-        assert layer.activation is keras.activations.elu
+        if "activation" in values:
+            assert layer.activation is keras.activations.elu
     kinds = {type(layer).__name__ for layer in model._flatten_layers()}
     assert "GroupFeatures" not in kinds

@@ -53,6 +53,13 @@ OWN = {
         "embedding_size",
     },
     "projection": {"contribution", "label_smoothing"},
+    "contrast": {
+        "contribution",
+        "label_smoothing",
+        "contrast_weight",
+        "contrast_temperature",
+    },
+    "predsim": {"contribution", "label_smoothing", "similarity_weight"},
     "deep_supervision": {"label_smoothing"},
     "backprop": {"label_smoothing"},
 }
@@ -179,6 +186,15 @@ VALUES = {
         contribution="uniform",
     ),
     "projection": dict(label_smoothing=0.1, contribution="loss_aware"),
+    "contrast": dict(
+        label_smoothing=0.1,
+        contribution="uniform",
+        contrast_weight=0.5,
+        contrast_temperature=0.4,
+    ),
+    "predsim": dict(
+        label_smoothing=0.05, contribution="uniform", similarity_weight=9.0
+    ),
     "deep_supervision": dict(label_smoothing=0.15),
     "backprop": dict(label_smoothing=0.2),
 }
@@ -228,6 +244,23 @@ def test_values_reach_the_model(method):
             assert scales == [0.03, 0.02]
         elif method == "prototype":
             assert head.prototypes.shape == (CLASSES, 2, 32)
+        elif method == "contrast":
+            (objective,) = layer.objectives
+            assert (objective.weight, objective.temperature) == (0.5, 0.4)
+        elif method == "predsim":
+            assert [x.weight for x in layer.objectives] == [9.0]
+
+
+@pytest.mark.only_on("torch")
+def test_objectives_of_the_whitened_network():
+    hp = keras_tuner.HyperParameters()
+    hp.values = {"contrast_weight": 0.5, "width_multiplier": 0.05}
+    hypermodel = ForwardOnlyHyperModel(
+        SHAPE, CLASSES, "whitened_cnn", "contrast"
+    )
+    model = hypermodel.build(hp)
+    weights = [x.weight for y in model.local_layers for x in y.objectives]
+    assert weights == [0.5] * 6
 
 
 @pytest.mark.only_on("torch")
