@@ -1,6 +1,7 @@
 import keras
 
 from keras_ff.checks import check_num_classes
+from keras_ff.dtypes import at_least_float32
 from keras_ff.layers.composite_layer import CompositeLayer
 
 
@@ -65,4 +66,4 @@ class GoodnessHead(CompositeLayer):
 
 def score_dtype(layer):
     """What a layer scores in: its own dtype, if that is not below float32."""
-    return "float64" if layer.compute_dtype == "float64" else "float32"
+    return at_least_float32(layer.compute_dtype)

@@ -1,5 +1,7 @@
 import keras
 
+from keras_ff.dtypes import at_least_float32
+
 
 class LabelLoss(keras.losses.Loss):
     """Base class of losses of class scores against labels.
@@ -13,5 +15,5 @@ class LabelLoss(keras.losses.Loss):
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         policy = keras.dtype_policies.get(dtype or keras.config.floatx())
-        dtype = keras.backend.result_type(policy.compute_dtype, "float32")
+        dtype = at_least_float32(policy.compute_dtype)
         super().__init__(name=name, reduction=reduction, dtype=dtype)

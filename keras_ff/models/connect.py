@@ -1,6 +1,7 @@
 import keras
 from keras import tree
 
+from keras_ff.dtypes import at_least_float32
 from keras_ff.keras_private import producer
 from keras_ff.layers import LocalLayer
 from keras_ff.models.graph import check_not_trainable
@@ -48,7 +49,8 @@ def connect(model_class, args, kwargs, options):
                 f"Every output of a {kind} must be the goodness (the second "
                 f"output) of a local layer. Received: {tensor!r}"
             )
-    return inputs, readout_class(**options)(goodness)
+    dtype = at_least_float32(*(x.dtype for x in goodness))
+    return inputs, readout_class(dtype=dtype, **options)(goodness)
 
 
 def _chain(layers):

@@ -184,7 +184,9 @@ class ForwardForwardModel(ForwardOnlyModel):
 
     def call(self, inputs, training=None, mask=None):
         if self.inference == "readout":
-            return self._readout.classifier(self._neutral_features(inputs))
+            logits = self._readout.classifier(self._neutral_features(inputs))
+            # On PyTorch Keras multiplies float64 in float32.
+            return ops.cast(logits, self._readout.compute_dtype)
         return super().call(inputs, training=training, mask=mask)
 
     def _neutral_features(self, inputs):
@@ -195,7 +197,9 @@ class ForwardForwardModel(ForwardOnlyModel):
             inputs, False, arguments=self._candidates(neutral)
         ):
             features, _ = call()
-            found[call.index] = ops.cast(features[:, 0], "float32")
+            found[call.index] = ops.cast(
+                features[:, 0], self._readout.compute_dtype
+            )
             call.give(features)
         features = [found[i] for i in range(len(found))]
         return ops.concatenate(features[1:] or features, axis=-1)

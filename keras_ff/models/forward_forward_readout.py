@@ -42,7 +42,7 @@ class ForwardForwardReadout(Readout):
             input_shape[0][-1],
             use_bias=False,
             kernel_initializer="zeros",
-            dtype="float32",
+            dtype=self.compute_dtype,
             name="classifier",
         )
         self.classifier.build((None, self.units))

@@ -20,13 +20,15 @@ class Readout(keras.layers.Layer):
             `Uniform()`.
         layer_clipnorm: see `ForwardOnlyModel`.
         layer_metrics: see `ForwardOnlyModel`.
+        dtype: that of the goodness. Defaults to `"float32"`, whatever the
+            session's policy.
         **kwargs: base layer keyword arguments.
 
     Input shape:
         List of `(batch, num_classes)`, one a local layer.
 
     Output shape:
-        `(batch, num_classes)`, float32.
+        `(batch, num_classes)`, of this dtype.
     """
 
     def __init__(
@@ -35,10 +37,10 @@ class Readout(keras.layers.Layer):
         layer_clipnorm=None,
         layer_metrics=False,
         name="readout",
+        dtype="float32",
         **kwargs,
     ):
-        kwargs["dtype"] = "float32"
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, dtype=dtype, **kwargs)
         contribution = Uniform() if contribution is None else contribution
         if not isinstance(contribution, Contribution):
             raise TypeError(
@@ -82,7 +84,7 @@ class Readout(keras.layers.Layer):
                 self.contribution.initial_weights(num_layers), dtype
             ),
             trainable=False,
-            # `combine` is also called outside of this layer's float32.
+            # `combine` is also called outside of this layer's dtype.
             autocast=False,
         )
         self.epoch = self.add_weight(
@@ -109,7 +111,8 @@ class Readout(keras.layers.Layer):
     def combine(self, numbered_goodness):
         """The weighted sum over pairs of layer number and goodness."""
         return sum(
-            self.contribution_weights[i] * ops.cast(goodness, "float32")
+            self.contribution_weights[i]
+            * ops.cast(goodness, self.compute_dtype)
             for i, goodness in numbered_goodness
         )
 

@@ -196,3 +196,19 @@ def test_large_class_numbers_under_a_small_floatx(floatx, loss):
     expected = numpy(loss()(rows, scores))
     keras.config.set_floatx(floatx)
     assert numpy(loss()(labels, scores)) == pytest.approx(expected, rel=1e-6)
+
+
+# JAX has no float64 unless it is switched on for the whole process.
+@pytest.mark.only_on("tensorflow", "torch")
+def test_float64():
+    keras.config.set_floatx("float64")
+    goodness = GOODNESS.astype("float64") / 3
+    loss = losses.LocalCrossentropy(0.1)
+    assert loss.dtype == "float64"
+    rows = ref.targets(LABELS, 3, 0.1)
+    expected = ref.crossentropies(rows, goodness).mean()
+    # On PyTorch Keras promotes float64 to float32.
+    exact = keras.backend.backend() == "tensorflow"
+    assert float(loss(LABELS, goodness)) == pytest.approx(
+        expected, rel=1e-13 if exact else 1e-6
+    )

@@ -180,6 +180,19 @@ def test_float64_trains_as_float32_does():
     assert_close(*[weights for weights, _ in results], rtol=1e-5, atol=1e-5)
     assert results[0][1] == pytest.approx(results[1][1], rel=1e-5)
     model.evaluate(x, y, verbose=0)
+    # What it predicts is as exact as what it is made of.
+    x = x.astype(dtype)
+    weights = model.contribution.weights
+    expected = np.einsum("l,blk->bk", weights, model.goodness(x))
+    assert expected.dtype == model.output.dtype == "float64"
+    for predicted in (
+        model.predict(x, verbose=0),
+        model.predict_on_batch(x),
+        keras.models.clone_model(model).predict(x, verbose=0),
+        model.truncate().predict(x, verbose=0),
+    ):
+        assert predicted.dtype == "float64"
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, 1e-12)
 
 
 def test_local_step_with_one_optimizer_a_layer():

@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_ff.dtypes import at_least_float32
+
 
 class Gradients:
     """The gradients of the local losses of one batch.
@@ -71,5 +73,5 @@ class Gradients:
 def _sum(tensors, function=lambda x: x):
     """The sum of all numbers, in no less than float32."""
     dtypes = [keras.backend.standardize_dtype(x.dtype) for x in tensors]
-    dtype = keras.backend.result_type("float32", *dtypes)
+    dtype = at_least_float32(*dtypes)
     return sum(ops.sum(function(ops.cast(x, dtype))) for x in tensors)
