@@ -119,7 +119,7 @@ def _exits_agree(model, goodness, x, size, tolerance):
     used = [i for i in order if weights[i] != 0] or list(order)
     sums = np.cumsum(weights[used, None] * goodness[:, used], axis=1)
     confidence = _softmax(sums).max(axis=-1)
-    threshold = float(np.median(confidence)) + 1e-3
+    threshold = min(float(np.median(confidence)) + 1e-3, 1.0)
     if np.min(np.abs(confidence - threshold)) < 10 * tolerance:
         return
     leaves = confidence > threshold
