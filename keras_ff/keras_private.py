@@ -7,6 +7,7 @@ Each name is used here only, so that another Keras is one file's matter;
 import types
 
 import keras
+from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 
@@ -69,6 +70,11 @@ def additional_loss(model, term):
 def log_loss(model, loss, sample_weight):
     """Counts a batch in the `loss` that `fit` reports."""
     model._loss_tracker.update_state(loss, sample_weight=sample_weight)
+
+
+def is_saving_hdf5():
+    """Whether a config is asked for a file of the legacy HDF5 format."""
+    return bool(get_global_attribute("use_legacy_config"))
 
 
 def forget_initial_epoch(model):

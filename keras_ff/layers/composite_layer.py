@@ -68,16 +68,32 @@ class CompositeLayer(keras.layers.Layer):
 
 
 def mark_shared_parts(layers):
-    """Lets layers know which of their parts, with weights, are held twice."""
+    """Lets layers know which of their parts, with weights, are held twice.
+
+    Warns that they are: they train, but there is no copy and no file.
+    """
     held = {id(layer): _held(layer) for layer in layers}
     times = collections.Counter(
         id(part) for parts in held.values() for part in parts
     )
+    holders, shared = [], []
     for layer in layers:
         parts = {id(x): x for x in held[id(layer)] if times[id(x)] > 1}
         names = [x.name for x in parts.values() if x.weights]
+        if names:
+            holders.append(layer.name)
+            shared += names
         # Of models that have some of the layers, too.
         layer._shared = tuple(dict.fromkeys([*layer._shared, *names]))
+    if shared:
+        warnings.warn(
+            f"Layers {holders} share parts, {[*dict.fromkeys(shared)]}, or "
+            "hold them twice. Those learn the sum of their gradients, but the "
+            "model can be neither saved nor copied, only its weights "
+            "(`save_weights`). Unless that is meant, give every layer parts "
+            "of its own.",
+            stacklevel=2,
+        )
 
 
 def _held(layer):

@@ -58,13 +58,14 @@ class ExactSaving:
     def save(self, filepath, *args, **kwargs):
         """Saves the model as in `keras.Model`, but not as legacy HDF5."""
         if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(
-                "The legacy HDF5 format does not hold the whole state of a "
-                f"model. Received: filepath={str(filepath)!r}. Save it as "
-                "'.keras', or its weights alone with "
-                "`save_weights('model.weights.h5')`."
-            )
+            _refuse_hdf5(f"filepath={str(filepath)!r}")
         return super().save(filepath, *args, **kwargs)
+
+    def get_config(self):
+        # `keras.saving.save_model` does not ask `save`.
+        if keras_private.is_saving_hdf5():
+            _refuse_hdf5(f"the model '{self.name}'")
+        return super().get_config()
 
     def save_own_variables(self, store):
         self._build_optimizer()
@@ -95,3 +96,11 @@ class ExactSaving:
     def _seed_states(self):
         weights = {id(v) for v in self.weights}
         return [v for v in self.variables if id(v) not in weights]
+
+
+def _refuse_hdf5(received):
+    raise ValueError(
+        "The legacy HDF5 format does not hold the whole state of a model. "
+        f"Received: {received}. Save it as '.keras', or its weights alone with "
+        "`save_weights('model.weights.h5')`."
+    )

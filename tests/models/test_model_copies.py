@@ -460,9 +460,12 @@ def sharing(kind):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Layers .* share parts")
 @pytest.mark.parametrize("kind", ["layer", "head", "twice"])
 def test_shared_parts_are_never_untied_in_silence(kind, tmp_path):
-    model = compiled(sharing(kind), {})
+    message = r"\['one'.*\] share parts, \['tied'.*nei"
+    with pytest.warns(UserWarning, match=message):
+        model = compiled(sharing(kind), {})
     x, _ = data(8)
     for way in (by_file, by_folder, by_deepcopy, by_pickle, *UNCOMPILED):
         with pytest.raises(ValueError, match="'one' shares .*'tied'"):

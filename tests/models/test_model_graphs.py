@@ -313,6 +313,7 @@ GRAPHS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Layers .* share parts")
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph.__name__)
 def test_graph_trains_and_predicts_as_by_hand(graph):
     graph = graph()

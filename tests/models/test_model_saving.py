@@ -387,6 +387,8 @@ def test_legacy_format_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=f"HDF5 .*{name}.*'.keras'"):
         dense_model().save(tmp_path / name)
     assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="HDF5 .*model 'forward.*'.keras'"):
+        keras.saving.save_model(dense_model(), tmp_path / name)
 
 
 def test_file_of_another_model(tmp_path):
