@@ -68,6 +68,8 @@ class TrainingState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._finish_training()
         self._warn_of_overflow()
+        # If gradients overflowed in every step, there was none yet.
+        keras_private.start_averages(self.model.optimizer)
         self.model.epoch += 1
 
     def _warn_of_overflow(self):

@@ -437,6 +437,25 @@ def test_interrupt_of_other_models(interrupts, run, name, end_to_end):
     run(model, x, y)
 
 
+def test_averaged_weights_when_every_step_overflows():
+    keras.config.set_dtype_policy("mixed_float16")
+    averaging = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    scaling = keras.optimizers.LossScaleOptimizer(averaging, initial_scale=1e30)
+    model = dense_model()
+    model.compile(scaling)
+    before = [numpy(v) for v in model.trainable_variables]
+    x, y = data()
+    model.fit(x, y, verbose=0)
+    assert int(averaging.iterations) == 0
+    assert_same([numpy(v) for v in model.trainable_variables], before)
+    # With a scale that serves it trains.
+    scaling.dynamic_scale.assign(128.0)
+    model.fit(x, y, verbose=0)
+    assert int(averaging.iterations) > 0
+    for value, start in zip(model.trainable_variables, before):
+        assert 0 < np.abs(numpy(value) - start).max() < 1
+
+
 @pytest.mark.parametrize("wrap", ["plain", "loss scaling", "several"])
 def test_an_error_before_the_first_step_leaves_averaged_weights(wrap):
     def fail(epoch, logs):
