@@ -8,10 +8,10 @@ from examples.common import folder
 
 # Steps before and at least in the measurement, and its seconds at least.
 WARM_UP = 2
-STEPS = 4
+STEPS = 2
 SECONDS = 5.0
 MOST_STEPS = 50
-VALIDATION_STEPS = 4
+VALIDATION_STEPS = 2
 
 
 def measured_speed(model, train, validation):

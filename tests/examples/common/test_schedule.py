@@ -22,7 +22,7 @@ def test_speed_counts_steps_data_and_validation(monkeypatch):
     monkeypatch.setattr(schedule, "SECONDS", 0.0)
     x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
     y = np.arange(60) % 2
-    # Three steps an epoch, six of validation; seven are not reached in one.
+    # Three steps an epoch, six of validation; four are not reached in one.
     train, validation = Slow((x, y), 20), Slow((x, y), 10)
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     model.compile(
