@@ -96,14 +96,15 @@ def test_recipes_of_a_method_from_outside(tmp_path, run_example, capsys):
     "body, message",
     [
         ("name = 'bare'", "'bare' makes no layers. Received: Mine without `he"),
-        ("name = 'caw'; head = 1", "Received: Mine.name='caw'. Give it a"),
-        ("name = 'hff'; head = 1", "'hff' names recipes of another method"),
-        ("name = 'whitened_cnn'; head = 1", "recipes of another method"),
+        ("name = 'caw'; head = GoodnessProjection", "Received: Mine.name='caw'. Give it a"),
+        ("name = 'hff'; head = GoodnessProjection", "'hff' names recipes of another method"),
+        ("name = 'whitened_cnn'; head = GoodnessProjection", "recipes of another method"),
     ],
 )
 def test_method_without_recipes(body, message, tmp_path, run_example, capsys):
     path = tmp_path / "mine.py"
     path.write_text(
+        "from keras_ff.layers import GoodnessProjection\n"
         "from keras_ff.methods import Method\n"
         f"class Mine(Method):\n    {body}\n"
     )
