@@ -138,12 +138,15 @@ class ForwardForwardModel(ForwardOnlyModel):
     def fit(self, x=None, *args, **kwargs):
         """Trains the model, see `ForwardOnlyModel.fit`.
 
-        Warns if arrays have features so large that a label hardly shows.
+        Warns if arrays, or the first batch of a `PyDataset`, have features so
+        large that a label hardly shows.
         """
         self._warn_of_faint_labels(x)
         return super().fit(x, *args, **kwargs)
 
     def _warn_of_faint_labels(self, x):
+        if isinstance(x, keras.utils.PyDataset) and x.num_batches != 0:
+            x, *_ = keras.utils.unpack_x_y_sample_weight(x[0])
         if not are_arrays(x):
             return
         check_samples(x)

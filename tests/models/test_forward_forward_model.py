@@ -13,6 +13,7 @@ from tiny_models import state
 from keras_ff import contributions
 from keras_ff import layers
 from keras_ff import losses
+from keras_ff.datasets import ArrayBatches
 from keras_ff.models import ForwardForwardModel
 from keras_ff.models import load_model
 
@@ -290,6 +291,9 @@ def test_a_label_that_hardly_shows_is_told():
     # Other warnings are errors here.
     model.fit(pixels / 255, Y, verbose=0)
     compiled(label_scale=255.0).fit(pixels, Y, verbose=0)
+    batches = ArrayBatches((pixels, Y), 4)
+    with pytest.warns(UserWarning, match="reach 2.*label_scale"):
+        compiled().fit(batches, verbose=0)
 
 
 def test_no_gradient_leaves_a_layer():
