@@ -96,15 +96,15 @@ def test_recipes_of_a_method_from_outside(tmp_path, run_example, capsys):
     "body, message",
     [
         ("name = 'bare'", "'bare' makes no layers. Received: Mine without `he"),
-        ("name = 'caw'; head = GoodnessProjection", "Received: Mine.name='caw'. Give it a"),
-        ("name = 'hff'; head = GoodnessProjection", "'hff' names recipes of another method"),
-        ("name = 'whitened_cnn'; head = GoodnessProjection", "recipes of another method"),
+        ("name = 'caw'; head = Head", "Received: Mine.name='caw'. Give it a"),
+        ("name = 'hff'; head = Head", "'hff' names recipes of another method"),
+        ("name = 'whitened_cnn'; head = Head", "recipes of another method"),
     ],
 )
 def test_method_without_recipes(body, message, tmp_path, run_example, capsys):
     path = tmp_path / "mine.py"
     path.write_text(
-        "from keras_ff.layers import GoodnessProjection\n"
+        "from keras_ff.layers import GoodnessProjection as Head\n"
         "from keras_ff.methods import Method\n"
         f"class Mine(Method):\n    {body}\n"
     )
