@@ -2,7 +2,7 @@
 Title: Write your own local layer
 Author: The keras_ff authors
 Date created: 2026/11/21
-Last modified: 2026/11/21
+Last modified: 2026/11/27
 Description: Add a forward-only method of your own in under 40 lines.
 Accelerator: None
 """
@@ -128,10 +128,82 @@ np.testing.assert_allclose(
 os.remove("my_model.keras")
 
 """
+## Write your own local objective
+
+A layer may learn more than its goodness. A *local objective* sees the features
+that the layer hands on, and the labels, and gives a loss of every sample; the
+layer minimizes the loss of its goodness plus `weight` times this. Like all
+else in a local layer it stays there: the layers before learn nothing from it,
+`predict` does not compute it, and exported files are without it.
+
+The library has supervised contrast (HCL-FF,
+[arXiv 2605.24797](https://arxiv.org/abs/2605.24797)) and similarity matching
+(Nøkland and Eidnes, [arXiv 1901.06656](https://arxiv.org/abs/1901.06656)).
+One of your own is one function. This one pulls features to the center of
+their class in the batch. Labels come as rows of probabilities; `present` is 0
+for samples of weight zero, such as padding, which must not change the losses
+of the others.
+"""
+
+
+@keras.saving.register_keras_serializable(package="my_layers")
+class ClassCenters(keras_ff.objectives.LocalObjective):
+    def sample_losses(self, projection, labels, present):
+        vectors = ops.mean(projection, axis=(1, 2))
+        members = labels * present[:, None]
+        number = ops.maximum(ops.sum(members, axis=0), 1.0)
+        totals = ops.matmul(ops.transpose(members), vectors)
+        centers = totals / number[:, None]
+        distance = vectors - ops.matmul(labels, centers)
+        return ops.mean(ops.square(distance), axis=-1)
+
+
+"""
+Features that shall go through weights first, as in the library's own
+objectives, get them by one line of a constructor: `self.projection =
+keras.layers.Dense(64)`, or any other Keras layer. It is trained, clipped and
+saved with the local layer.
+"""
+
+
+def with_objectives(filters):
+    return keras_ff.layers.LocalBlock(
+        keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
+        goodness=keras_ff.layers.GoodnessProjection(10, pooling=2),
+        objectives=[
+            ClassCenters(weight=0.1),
+            keras_ff.objectives.SupervisedContrast(units=32),
+        ],
+    )
+
+
+model = keras_ff.models.ForwardOnlyModel(
+    [
+        keras.Input((8, 8, 1)),
+        with_objectives(40),
+        keras.layers.MaxPooling2D(2),
+        with_objectives(80),
+    ]
+)
+model.compile(optimizer=keras.optimizers.Adam(0.003))
+model.fit(
+    images[train],
+    digits.target[train],
+    epochs=epochs,
+    batch_size=64,
+    verbose=2,
+)
+accuracy = model.evaluate(images[test], digits.target[test], verbose=0)[1]
+print(f"test accuracy: {accuracy:.3f}")
+
+"""
+`loss` is what the layers minimize, objectives included.
+
 ## A method of your own
 
 A `Method` says once what a network that learns your way is made of, and how
-it is trained: head, dropout, loss, contribution, clipping, optimizer. What
+it is trained: head, objectives, dropout, loss, contribution, clipping,
+optimizer. What
 it does not say is as in the base class; a layer that is more than a
 convolution, ReLU and dropout with this head is its function `conv`. It
 goes wherever a method is chosen: into the ready networks, into
@@ -146,6 +218,10 @@ class SquaredMethod(keras_ff.methods.Method):
     head = SquaredGroups
     learning_rate = (0.01, 0.001)
 
+    # Its arguments are layer options.
+    def objectives(self, pull=0.1):
+        return [ClassCenters(pull)]
+
 
 method = SquaredMethod()
 model = keras_ff.applications.tiny_cnn(
@@ -158,8 +234,8 @@ model.fit(images[train], digits.target[train], epochs=1, verbose=2)
 ## Where to go from here
 
 - Another *loss*: any `keras.losses.Loss` on logits, given to `compile`, is
-  every layer's objective. A subclass of `keras.losses.Loss` with one method,
-  `call(labels, goodness)`, adds a new one.
+  the loss of every layer's goodness. A subclass of `keras.losses.Loss` with
+  one method, `call(labels, goodness)`, adds a new one.
 - Another *way to combine layers*: subclass
   `keras_ff.contributions.Contribution`.
 - A layer with a constructor of its own: subclass

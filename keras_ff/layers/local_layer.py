@@ -182,7 +182,7 @@ def _check_sees_something(objective, layer):
             f"'{layer.name}', whose normalization makes the mean of every "
             "channel zero: nothing is left. Give the objective a grid "
             "(`pooling=4`), or the layer another normalization ('layer', "
-            "'rms' or None)."
+            f"'rms' or None). Received: pooling={objective.projection.pooling}"
         )
 
 

@@ -8,6 +8,7 @@ from keras_ff import contributions
 from keras_ff import layers
 from keras_ff import losses
 from keras_ff import models
+from keras_ff import objectives
 
 
 def make(configuration):
@@ -66,8 +67,11 @@ def _graph(configuration):
 
 def make_layer(node, name=None):
     """A layer, here or in Keras, with the parts that it is made of."""
-    kind = getattr(layers, node["layer"], None)
-    kind = kind or getattr(keras.layers, node["layer"])
+    (kind, *_) = (
+        getattr(package, node["layer"])
+        for package in (layers, objectives, keras.layers)
+        if hasattr(package, node["layer"])
+    )
     args = dict(node.get("args", {}))
     for key, value in args.items():
         if key.endswith("_initializer") and isinstance(value, list):
@@ -77,6 +81,7 @@ def make_layer(node, name=None):
     if "parts" in node:
         args["layers"] = [make_layer(part) for part in node["parts"]]
         args["goodness"] = make_layer(node["head"])
+        args["objectives"] = [make_layer(x) for x in node.get("objectives", ())]
     if name is not None:
         args["name"] = name
     return kind(**args)
@@ -129,8 +134,11 @@ def data(configuration, batches=1, salt=0):
     return x.astype("float32"), y, numbers
 
 
-def by_hand(model, configuration, x, training):
-    """The goodness of every local layer, layer after layer."""
+def by_hand(model, configuration, x, training, features=None):
+    """The goodness of every local layer, layer after layer.
+
+    To `features`, a list, go their features with their gradient.
+    """
     tensors, goodness = {-1: ops.convert_to_tensor(x)}, []
     tensors[-1] = ops.cast(tensors[-1], model.inputs[0].dtype)
     # Keras leaves out what no goodness depends on.
@@ -142,14 +150,32 @@ def by_hand(model, configuration, x, training):
         given = given if len(given) > 1 else given[0]
         layer = model.get_layer(f"node_{i}")
         if isinstance(layer, layers.LocalLayer):
-            out, scores = layer(given, training=training)
+            out, scores = layer(given, training=training, keep_gradient=True)
             goodness.append(scores)
+            if features is not None:
+                features.append(out)
+            out = ops.stop_gradient(out)
         elif node["layer"] == "Dropout":
             out = layer(given, training=training)
         else:
             out = layer(given)
         tensors[i] = out
     return goodness
+
+
+def objective_losses(model, features, numbers, weights, training):
+    """What the objectives of every local layer add to its loss."""
+    rows = np.eye(model.num_classes, dtype="float32")[numbers]
+    rows, weights = map(ops.convert_to_tensor, (rows, weights))
+    found = []
+    for layer, given in zip(model.local_layers, features):
+        values = [
+            x.weight * ops.mean(weights * ops.cast(losses, "float32"))
+            for x in layer.objectives
+            for losses in [x(given, rows, weights, training=training)]
+        ]
+        found.append(sum(values))
+    return found
 
 
 def has_random_step(configuration):

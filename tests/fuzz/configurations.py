@@ -248,7 +248,7 @@ def dense_layers(draw, classes):
         head = draw(heads(classes, is_map=False))
         args = {"normalization": draw(st.sampled_from(("layer", "rms", None)))}
         node = {"layer": kind, "parts": parts, "head": head, "args": args}
-        return node, (units,)
+        return {**node, **draw(objectives())}, (units,)
     args = {
         "units": units,
         "num_classes": classes,
@@ -329,7 +329,26 @@ def conv_blocks(draw, shape, classes):
         "head": head,
         "args": {"normalization": normalization},
     }
-    return node, (shape[0], shape[1], filters)
+    return {**node, **draw(objectives())}, (shape[0], shape[1], filters)
+
+
+@st.composite
+def objectives(draw):
+    if not draw(chance(15)):
+        return {}
+    contrast = {
+        "weight": draw(st.sampled_from((1.0, 0.1))),
+        "temperature": draw(st.sampled_from((0.2, 1.0))),
+        "units": 3,
+        "pooling": draw(poolings()),
+    }
+    matching = {"weight": draw(st.sampled_from((1.0, 5.0, 0.0)))}
+    kinds = {"SupervisedContrast": contrast, "SimilarityMatching": matching}
+    chosen = draw(
+        st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=2)
+    )
+    found = [{"layer": kind, "args": kinds[kind]} for kind in chosen]
+    return {"objectives": found}
 
 
 @st.composite

@@ -13,6 +13,7 @@ from building import has_random_step
 from building import make
 from building import mixes_samples
 from building import numpy
+from building import objective_losses
 from building import restore
 from building import state
 from reference.backend import gradients
@@ -83,9 +84,22 @@ def predictions_agree(model, configuration):
     if configuration["kind"] == "forward_forward":
         expected = _forward_forward_goodness(model, configuration, x)
     else:
-        scores = by_hand(model, configuration, x, training=False)
-        expected = np.stack([numpy(s) for s in scores], axis=1)
-        penalties = float(sum(numpy(p) for p in model.losses))
+        scores, penalties = [], 0.0
+        for start in (0, size):
+            batch, features = slice(start, start + size), []
+            found = by_hand(model, configuration, x[batch], False, features)
+            scores.append(np.stack([numpy(s) for s in found], axis=1))
+            # Objectives compare the samples of a batch.
+            losses = objective_losses(
+                model,
+                features,
+                numbers[batch],
+                np.ones(size, "float32"),
+                training=False,
+            )
+            penalties += sum(float(loss) for loss in losses) / 2
+        expected = np.concatenate(scores)
+        penalties += float(sum(numpy(p) for p in model.losses))
     tolerance = _tolerance(configuration)
     goodness = model.goodness(x, batch_size=size)
     _close(goodness, expected, tolerance, "goodness")
@@ -136,7 +150,7 @@ def _exits_agree(model, goodness, x, size, tolerance):
 
 def gradients_are_local(model, configuration):
     """A local step is plain autodiff of the summed losses, layer by layer."""
-    x, y, _ = data(configuration)
+    x, y, numbers = data(configuration)
     variables = model.trainable_variables
     if not variables:
         return
@@ -144,13 +158,14 @@ def gradients_are_local(model, configuration):
     start = state(model, optimizer=False)
 
     def total(only=None):
-        scores = by_hand(model, configuration, x, training=True)
-        found = []
-        for layer, goodness in zip(model.local_layers, scores):
+        found, features = [], []
+        scores = by_hand(model, configuration, x, True, features)
+        others = objective_losses(model, features, numbers, weights, True)
+        for layer, goodness, other in zip(model.local_layers, scores, others):
             loss = model.loss(
                 keras.ops.convert_to_tensor(y), goodness, sample_weight=weights
             )
-            found.append(loss + sum(layer.losses))
+            found.append(loss + other + sum(layer.losses))
         return sum(found) if only is None else found[only]
 
     expected = gradients(total, variables)
@@ -374,4 +389,5 @@ def uses_layers(configuration):
             found.append(node["layer"])
             if "head" in node:
                 found.append(node["head"]["layer"])
+            found += [x["layer"] for x in node.get("objectives", ())]
     return sorted(set(found))
