@@ -69,12 +69,17 @@ class LocalObjective(CompositeLayer):
 
     def call(self, features, labels, sample_weight, training=None):
         dtype = score_dtype(self)
-        if self.projection is not None:
-            features = self.projection(features)
+        projection = self.project(features)
         present = ops.not_equal(sample_weight, 0)
         return self.sample_losses(
-            *(ops.cast(x, dtype) for x in (features, labels, present))
+            *(ops.cast(x, dtype) for x in (projection, labels, present))
         )
+
+    def project(self, features):
+        """What of the features is compared."""
+        if self.projection is None:
+            return features
+        return self.projection(features)
 
     def sample_losses(self, projection, labels, present):
         """A loss of every sample.

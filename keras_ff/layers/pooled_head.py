@@ -38,6 +38,12 @@ class PooledHead(GoodnessHead):
             )
         self.pooling = pooling
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self._grid is not None:
+            # Where there is no map it is never called.
+            self._grid.build(input_shape)
+
     def pool(self, activation):
         """The activation as float32 vectors, `(batch, features)`."""
         x = ops.cast(activation, self.score_dtype)

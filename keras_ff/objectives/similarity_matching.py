@@ -6,12 +6,6 @@ from keras_ff.layers.local_objective import LocalObjective
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
 
-_CONVOLUTIONS = {
-    1: keras.layers.Conv1D,
-    2: keras.layers.Conv2D,
-    3: keras.layers.Conv3D,
-}
-
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class SimilarityMatching(LocalObjective):
@@ -86,30 +80,25 @@ class SimilarityMatching(LocalObjective):
         self.data_format = data_format
 
     def build(self, input_shape):
-        # Only now is it known what there is to project.
-        if self.projection is None:
-            self.projection = self._projection(tuple(input_shape))
         super().build(input_shape)
-
-    def _projection(self, shape):
-        axes = len(shape) - 2
-        # Not named as class scores are, which `Muon` leaves out.
-        options = dict(
-            use_bias=False, dtype=self.dtype_policy, name="transform"
-        )
-        if axes == 0:
-            return keras.layers.Dense(shape[-1], **options)
-        if axes not in _CONVOLUTIONS:
+        axes = len(input_shape) - 2
+        if axes > 3:
             raise ValueError(
                 "Similarity matching takes features with up to three spatial "
-                f"axes. Received: features of shape {shape}"
+                f"axes. Received: features of shape {tuple(input_shape)}"
             )
-        return _CONVOLUTIONS[axes](
-            self._num_channels(shape),
-            self.kernel_size,
-            padding="same",
-            data_format=self.data_format,
-            **options,
+        channels = self._num_channels(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel", shape=(*axes * [self.kernel_size], *2 * [channels])
+        )
+
+    def project(self, features):
+        features = ops.cast(features, self.compute_dtype)
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        if len(features.shape) == 2:
+            return ops.matmul(features, kernel)
+        return ops.conv(
+            features, kernel, padding="same", data_format=self.data_format
         )
 
     def sample_losses(self, projection, labels, present):

@@ -279,8 +279,7 @@ def test_known_options_are_taken(name):
     convolutions = [
         layer
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Conv2D)
-        and layer.name not in ("embedding", "transform")
+        if isinstance(layer, keras.layers.Conv2D) and layer.name != "embedding"
     ]
     assert len(convolutions) == 4
     for layer in convolutions:

@@ -405,6 +405,20 @@ def test_exported_files_have_no_objectives(tmp_path):
     assert len(model.local_layers[0].objectives) == 2
 
 
+@once
+@pytest.mark.filterwarnings("ignore:Layer InputLayer:UserWarning")
+def test_a_quantized_copy():
+    model = dense_model([contrast(), SimilarityMatching()])
+    model.quantize("int8")
+    x, _ = data(6)
+    copy = model.truncate()
+    assert_same([copy.predict(x, verbose=0)], [model.predict(x, verbose=0)])
+    assert_same(
+        [numpy(v) for v in copy.local_layers[1].variables],
+        [numpy(v) for v in model.local_layers[1].variables],
+    )
+
+
 # === Bad input ===
 
 

@@ -47,7 +47,7 @@ def similarity(**kwargs):
 
 
 def similarity_of(features, objective):
-    kernel = numpy(objective.projection.kernel)
+    kernel = numpy(objective.kernel)
     if features.ndim == 2:
         return features @ kernel
     return ref.conv2d(features, kernel, padding="same")
