@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import pathlib
+import sys
 
 _THREADS = max(
     1,
@@ -74,6 +75,8 @@ def fresh_keras():
     keras.utils.set_random_seed(1234)
     yield
     _reset()
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def _unmap_old_programs():

@@ -102,10 +102,13 @@ def write_history(path, history):
 
 
 def save_figure(figure, path, dpi=150):
-    """Writes a PNG file."""
+    """Writes a PNG file, and lets the figure go."""
+    from matplotlib import pyplot
+
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=dpi)
     files.write_whole(path, image.getvalue())
+    pyplot.close(figure)
 
 
 def save_model(model, path):
