@@ -1,6 +1,7 @@
 import keras
 
 from keras_ff.layers.channel_class_assignment import ChannelClassAssignment
+from keras_ff.layers.conv2d import Conv2D
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.kernel_layer import KernelLayer
 
@@ -75,7 +76,7 @@ class CAWConv2D(KernelLayer):
       released code
     """
 
-    operation_class = keras.layers.Conv2D
+    operation_class = Conv2D
     head_class = ChannelClassAssignment
 
     assignment = Delegate("head")

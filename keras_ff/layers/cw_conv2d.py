@@ -2,6 +2,7 @@ import keras
 
 from keras_ff.checks import check_num_classes
 from keras_ff.layers.channel_groups import ChannelGroups
+from keras_ff.layers.conv2d import Conv2D
 from keras_ff.layers.kernel_layer import KernelLayer
 
 
@@ -55,7 +56,7 @@ class CWConv2D(KernelLayer):
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     """
 
-    operation_class = keras.layers.Conv2D
+    operation_class = Conv2D
     head_class = ChannelGroups
 
     def __init__(

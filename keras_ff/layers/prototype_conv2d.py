@@ -1,5 +1,6 @@
 import keras
 
+from keras_ff.layers.conv2d import Conv2D
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.hyperspherical_prototypes import HypersphericalPrototypes
 from keras_ff.layers.kernel_layer import KernelLayer
@@ -71,7 +72,7 @@ class PrototypeConv2D(KernelLayer):
     - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
     """
 
-    operation_class = keras.layers.Conv2D
+    operation_class = Conv2D
     head_class = HypersphericalPrototypes
 
     prototypes = Delegate("head")
