@@ -157,7 +157,8 @@ class ArrayBatches(keras.utils.PyDataset):
     def _warn_if_shuffled(self, index):
         if not self._within_epoch:
             return
-        if self._last is not None and index != self._last + 1:
+        # Batch 0 may begin anew what was stopped within an epoch.
+        if self._last is not None and index not in (0, self._last + 1):
             warnings.warn(
                 "The batches of an ArrayBatches are shuffled once more, so "
                 "that their order does not depend on seed and epoch alone. "
