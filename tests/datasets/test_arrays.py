@@ -186,9 +186,9 @@ class TestArrayBatches:
 
     def test_what_was_stopped_within_an_epoch_begins_anew(self):
         batches = datasets.ArrayBatches((self.x, self.y), 2, seed=0)
-        # As `fit` does; warnings are errors here.
+        batches.on_epoch_begin()
+        # Warnings are errors here.
         for _ in range(2):
-            batches.on_epoch_begin()
             assert [len(batches[i][1]) for i in range(3)] == [2, 2, 2]
 
     def test_steps_per_epoch_go_on_where_the_last_epoch_ended(self):
