@@ -39,6 +39,7 @@ def test_memory_of_a_local_step_does_not_grow_with_depth():
     assert result["backprop_growth"] > 1.8
 
 
+@pytest.mark.only_on("torch")
 def test_quick_run_writes_table_json_and_plot(tmp_path):
     backend = keras.backend.backend()
     done = subprocess.run(

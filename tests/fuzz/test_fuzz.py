@@ -9,8 +9,8 @@ from hypothesis import settings
 from properties import Refused
 from properties import check
 
-# As many as a minute allows.
-EXAMPLES = {"torch": 30, "tensorflow": 10, "jax": 8}
+# As many as half a minute allows.
+EXAMPLES = {"torch": 30, "tensorflow": 4, "jax": 4}
 
 
 @settings(
