@@ -49,7 +49,7 @@ def check_bool(name, value):
 
 
 def check_fraction(name, value):
-    """Raises if an argument is not a number in `[0, 1]`."""
+    """An argument as a float; raises if it is no number in `[0, 1]`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(
             f"`{name}` must be a number in [0, 1]. Received: "
@@ -59,6 +59,7 @@ def check_fraction(name, value):
         raise ValueError(
             f"`{name}` must be in [0, 1]. Received: {name}={value}"
         )
+    return float(value)
 
 
 def check_images(layer, shape, advice=""):

@@ -3,7 +3,9 @@ import warnings
 import keras
 
 from keras_ff import methods
+from keras_ff.checks import check_fraction
 from keras_ff.checks import check_num_classes
+from keras_ff.checks import check_number
 
 
 class Builder:
@@ -30,10 +32,10 @@ class Builder:
         model_options,
         layer_options,
     ):
-        if width_multiplier <= 0:
+        check_number("width_multiplier", width_multiplier, positive=True)
+        if dropout is not None and check_fraction("dropout", dropout) == 1:
             raise ValueError(
-                "`width_multiplier` must be positive. Received: "
-                f"width_multiplier={width_multiplier}"
+                f"`dropout` must be in [0, 1). Received: dropout={dropout}"
             )
         self.method = methods.get(method)
         self.num_classes = check_num_classes(num_classes)

@@ -143,6 +143,11 @@ def whitened_cnn(
     )
     build.check_images(8)
     check_integer("convolutions_per_block", convolutions_per_block, minimum=1)
+    if convolutions_per_block > len(CONVOLUTIONS):
+        raise ValueError(
+            f"There are {len(CONVOLUTIONS)} convolutions. Received: "
+            f"convolutions_per_block={convolutions_per_block}"
+        )
     check_integer("grid", grid, minimum=1)
     check_bool("whitening", whitening)
     if normalization not in NORMALIZATIONS:

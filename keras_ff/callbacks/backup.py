@@ -70,6 +70,8 @@ class Backup(keras.callbacks.Callback):
         # What this training restored or wrote last, and of which model.
         self._record = None
         self._of = None
+        # The epoch that has to come next, since a restore.
+        self._next = None
 
     def restore(self, model):
         """Gives a built and compiled model what was backed up.
@@ -102,7 +104,10 @@ class Backup(keras.callbacks.Callback):
                 f"whole backup, of {record['epoch']} epochs."
             )
         self._load(model, place, record)
-        if place is self._files:
+        self._next = record["epoch"]
+        # Weights without their optimizer are looked at, not trained on.
+        whole = (record["optimizer"] is None) == (_optimizer(model) is None)
+        if place is self._files and whole:
             self._keep(record, model)
         self._logs = record["logs"]
         return record["epoch"]
@@ -129,7 +134,7 @@ class Backup(keras.callbacks.Callback):
                 "another folder."
             )
         # What is not compiled has none.
-        optimizer = getattr(model, "optimizer", None)
+        optimizer = _optimizer(model)
         if optimizer is not None:
             if not optimizer.built:
                 # Loss scaling would make its variables twice.
@@ -156,6 +161,17 @@ class Backup(keras.callbacks.Callback):
                 history.setdefault(name, []).append(value)
         return history
 
+    def on_epoch_begin(self, epoch, logs=None):
+        expected, self._next = self._next, None
+        if expected is not None and epoch != expected:
+            self._lock.release()
+            raise ValueError(
+                f"{expected} epochs were restored from {self.folder}, and the "
+                f"training begins with epoch {epoch}, so that schedules, logs "
+                "and the next backup would count wrongly. Call `fit(..., "
+                "initial_epoch=backup.restore(model), callbacks=[backup])`."
+            )
+
     def on_train_begin(self, logs=None):
         if not self._writes():
             return
@@ -179,7 +195,7 @@ class Backup(keras.callbacks.Callback):
         elif not self._knows(found):
             raise ValueError(
                 f"{self.folder} holds a backup of {found['epoch']} epochs "
-                "that was not restored to this model, and it is not "
+                "that was not restored to this model, compiled, and it is not "
                 "overwritten. Go on from it by `fit(..., initial_epoch="
                 "backup.restore(model), callbacks=[backup])`, train anew "
                 "after `backup.remove()`, or give another folder."
@@ -229,7 +245,7 @@ class Backup(keras.callbacks.Callback):
         if self._writes() and os.path.isdir(self.folder):
             self._lock.acquire()
             self._files.clear()
-            self._record = self._of = None
+            self._record = self._of = self._next = None
             self._lock.release()
             with contextlib.suppress(OSError):
                 os.rmdir(self.folder)
@@ -243,6 +259,10 @@ class Backup(keras.callbacks.Callback):
 def _refuse(damage):
     if damage:
         raise ValueError("\n".join([*damage, CURE]))
+
+
+def _optimizer(model):
+    return getattr(model, "optimizer", None)
 
 
 def _shapes(variables):

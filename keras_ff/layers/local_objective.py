@@ -71,9 +71,21 @@ class LocalObjective(CompositeLayer):
         dtype = score_dtype(self)
         projection = self.project(features)
         present = ops.not_equal(sample_weight, 0)
-        return self.sample_losses(
+        losses = self.sample_losses(
             *(ops.cast(x, dtype) for x in (projection, labels, present))
         )
+        shape = getattr(losses, "shape", None)
+        if shape is None or len(shape) != 1:
+            received = (
+                f"losses of shape {tuple(shape)}"
+                if shape is not None
+                else f"{losses!r} of type {type(losses).__name__}"
+            )
+            raise ValueError(
+                f"{type(self).__name__}.sample_losses must return a loss of "
+                f"every sample, of shape (batch,). Received: {received}"
+            )
+        return losses
 
     def project(self, features):
         """What of the features is compared."""
@@ -95,7 +107,11 @@ class LocalObjective(CompositeLayer):
         Returns:
             Tensor of shape `(batch,)`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method `sample_losses(projection, "
+            "labels, present)` that returns a loss of every sample, of shape "
+            "(batch,)."
+        )
 
     def compute_output_shape(self, features_shape, *args, **kwargs):
         return (features_shape[0],)

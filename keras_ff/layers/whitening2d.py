@@ -209,7 +209,8 @@ class Whitening2D(keras.layers.Layer):
         if not self._adapted:
             raise ValueError(
                 f"Whitening2D '{self.name}' is used before it has seen "
-                "images. Call its `adapt(images)` first."
+                "images. Call `keras_ff.models.adapt_whitening(model, images)` "
+                "first; alone, the layer's own `adapt(images)`."
             )
 
     def compute_output_shape(self, input_shape):

@@ -1,7 +1,12 @@
 import math
+import re
 
 import keras
 from keras import ops
+
+from keras_ff.checks import check_bool
+from keras_ff.checks import check_integer
+from keras_ff.checks import check_number
 
 # The class scores of a projection head.
 EXCLUDE = (r"(^|/)projection/kernel$",)
@@ -93,22 +98,25 @@ class Muon(keras.optimizers.Muon):
                     "expressions of the paths of variables. Received: "
                     f"{name}={kwargs[name]!r}"
                 )
+        for value in ("adam_lr_ratio", "weight_decay", "adam_weight_decay"):
+            if kwargs.get(value) is not None:
+                check_number(value, kwargs[value])
+        if rms_rate is not None:
+            check_number("rms_rate", rms_rate, positive=True)
+        check_bool("normalize_weights", normalize_weights)
+        check_number("momentum", momentum)
+        check_integer("ns_steps", ns_steps, minimum=1)
+        exclude = _checked_expressions(exclude)
         if not 0 <= momentum < 1:
             raise ValueError(
                 f"`momentum` must be in [0, 1). Received: momentum={momentum}"
-            )
-        if ns_steps < 1:
-            raise ValueError(
-                f"`ns_steps` must be at least 1. Received: ns_steps={ns_steps}"
             )
         super().__init__(
             learning_rate=learning_rate,
             momentum=momentum,
             ns_steps=ns_steps,
             rms_rate=rms_rate,
-            exclude_layers=[exclude]
-            if isinstance(exclude, str)
-            else list(exclude),
+            exclude_layers=exclude,
             exclude_embeddings=False,
             **kwargs,
         )
@@ -164,6 +172,21 @@ class Muon(keras.optimizers.Muon):
         config["exclude"] = config.pop("exclude_layers")
         config["normalize_weights"] = self.normalize_weights
         return config
+
+
+def _checked_expressions(exclude):
+    """Regular expressions as a list; raises if they are none."""
+    exclude = [exclude] if isinstance(exclude, str) else exclude
+    try:
+        for expression in exclude:
+            re.compile(expression)
+    except (TypeError, re.error) as error:
+        raise ValueError(
+            "`exclude` must be a regular expression or a list of them, of the "
+            f"paths of variables; [] for none. Received: exclude={exclude!r} "
+            f"({error})"
+        ) from None
+    return list(exclude)
 
 
 class _Matrix:

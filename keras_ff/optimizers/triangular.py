@@ -1,6 +1,9 @@
 import keras
 from keras import ops
 
+from keras_ff.checks import check_integer
+from keras_ff.checks import check_number
+
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class Triangular(keras.optimizers.schedules.LearningRateSchedule):
@@ -14,6 +17,7 @@ class Triangular(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ValueError: if an argument is out of range.
+        TypeError: if an argument is of another type.
 
     Example:
 
@@ -25,15 +29,10 @@ class Triangular(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak, steps, warmup=0.1):
         super().__init__()
-        if not 0 < peak < float("inf"):
-            raise ValueError(
-                f"`peak` must be positive and finite. Received: peak={peak}"
-            )
-        if steps < 1:
-            raise ValueError(
-                "`steps` must be at least 1: the training is too short for "
-                f"one step. Received: steps={steps}"
-            )
+        check_number("peak", peak, positive=True)
+        # None: the training is too short for one step.
+        check_integer("steps", steps, minimum=1)
+        check_number("warmup", warmup)
         if not 0 <= warmup < 1:
             raise ValueError(
                 f"`warmup` must be in [0, 1). Received: warmup={warmup}"

@@ -195,6 +195,8 @@ def test_dropout_follows_every_activation():
             dict(convolutions_per_block=0),
             "`convolutions_per_block` must be at least 1",
         ),
+        (dict(convolutions_per_block=7), "There are 6 convolutions"),
+        (dict(dropout=1), r"`dropout` must be in \[0, 1\)"),
         (dict(grid=0), "`grid` must be at least 1"),
         (dict(normalization="layer"), "one of .*Received: normalization='lay"),
     ],

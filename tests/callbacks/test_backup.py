@@ -545,3 +545,34 @@ def test_several_processes_share_a_folder(two_epochs, tmp_path):
     ]
     record = json.loads((folder / "backup.json").read_text())["record"]
     assert record["logs"][2] == {"rank": 0.0}
+
+
+def test_what_was_restored_goes_on_where_it_ended(tmp_path):
+    train(make_forward_only(), tmp_path / "a", epochs=2)
+    backup = Backup(tmp_path / "a")
+    model = make_forward_only()
+    backup.restore(model)
+    start = int(model.optimizer.iterations)
+    with pytest.raises(ValueError, match="2 epochs were restored .* epoch 0"):
+        model.fit(
+            *data(0),
+            validation_data=data(1),
+            epochs=3,
+            verbose=0,
+            callbacks=[backup],
+        )
+    assert int(model.optimizer.iterations) == start
+    assert Backup(tmp_path / "a").restore(make_forward_only()) == 2
+
+
+def test_weights_restored_without_their_optimizer_are_not_trained_on(tmp_path):
+    train(make_keras(), tmp_path / "a", epochs=1)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)])
+    backup = Backup(tmp_path / "a")
+    assert backup.restore(model) == 1
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="not restored to this model, comp"):
+        model.fit(*data(0), epochs=2, initial_epoch=1, callbacks=[backup])
+    first = backup.restore(model)
+    fit = dict(initial_epoch=first, epochs=2, verbose=0, callbacks=[backup])
+    model.fit(*data(0), **fit)

@@ -89,9 +89,9 @@ def test_fixed_saved_and_exported(tmp_path):
 
 def test_used_before_adapt():
     model = keras.Sequential([keras.Input((7, 6, 3)), layers.Whitening2D()])
-    with pytest.raises(ValueError, match="Call its `adapt"):
+    with pytest.raises(ValueError, match="adapt_whitening"):
         model.predict(images(4), verbose=0)
-    with pytest.raises(ValueError, match="Call its `adapt"):
+    with pytest.raises(ValueError, match="adapt_whitening"):
         layers.Whitening2D()(images(4))
 
 

@@ -287,3 +287,29 @@ def test_bad_features():
         contrast().build((None, 9, 3))
     with pytest.raises(ValueError, match="up to three spatial"):
         similarity().build((None, 2, 2, 2, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("returned", "received"),
+    [
+        (lambda x: ops.mean(x), r"shape \(\)"),
+        (lambda x: ops.mean(x, axis=-1), r"shape \(8, 6, 5\)"),
+        (lambda x: None, "None of type NoneType"),
+    ],
+)
+def test_losses_of_another_shape_are_refused(returned, received):
+    class Mine(objectives.LocalObjective):
+        def sample_losses(self, projection, labels, present):
+            return returned(projection)
+
+    features = normal((8, 6, 5, 3))
+    with pytest.raises(ValueError, match=f"Mine.sample_losses .*{received}"):
+        Mine()(features, ROWS, ONES)
+
+
+def test_losses_that_are_not_there():
+    class Mine(objectives.LocalObjective):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Mine needs a method"):
+        Mine()(normal((8, 3)), ROWS, ONES)

@@ -175,11 +175,21 @@ def test_one_of_several_optimizers():
     [
         (dict(momentum=1.0), "momentum=1.0"),
         (dict(ns_steps=0), "ns_steps=0"),
+        (dict(ns_steps=2.5), "ns_steps=2.5"),
+        (dict(rms_rate=-1), "rms_rate=-1"),
+        (dict(rms_rate=0.0), "rms_rate=0.0"),
+        (dict(adam_lr_ratio=-1), "adam_lr_ratio=-1"),
+        (dict(weight_decay=-0.1), "weight_decay=-0.1"),
+        (dict(adam_weight_decay=-0.1), "adam_weight_decay=-0.1"),
+        (dict(normalize_weights="False"), "normalize_weights='False'"),
+        (dict(exclude=None), "exclude=None"),
+        (dict(exclude=["("]), "unterminated subpattern"),
+        (dict(exclude=[3]), "first argument must be string"),
         (dict(exclude_layers=["a"]), "takes `exclude`"),
     ],
 )
 def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         optimizers.Muon(**arguments)
 
 

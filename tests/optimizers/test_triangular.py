@@ -25,9 +25,17 @@ def test_configuration():
 
 
 @pytest.mark.parametrize(
-    "arguments", [dict(steps=0), dict(peak=0.0), dict(warmup=1.0)]
+    "arguments",
+    [
+        dict(steps=0),
+        dict(steps=10.5),
+        dict(steps="10"),
+        dict(peak=0.0),
+        dict(peak="a"),
+        dict(warmup=1.0),
+    ],
 )
 def test_bad_arguments(arguments):
     (name,) = arguments
-    with pytest.raises(ValueError, match=f"{name}="):
+    with pytest.raises((TypeError, ValueError), match=f"{name}="):
         optimizers.Triangular(**{"peak": 0.1, "steps": 5, **arguments})
