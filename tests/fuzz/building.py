@@ -104,6 +104,9 @@ def _forward_forward(configuration):
 
 def _optimizer(configuration):
     args = dict(configuration["optimizer"])
+    if configuration["policy"] == "bfloat16":
+        # Keras cannot, see docs/upstream.md.
+        args.pop("global_clipnorm", None)
     return getattr(keras.optimizers, args.pop("name"))(**args)
 
 
@@ -192,6 +195,25 @@ def has_random_step(configuration):
 def _draws(node):
     args = node.get("args", {})
     return bool(args.get("dropout") or args.get("rate"))
+
+
+def has_frozen_draws(configuration):
+    """Whether weights stay as drawn, by every backend otherwise."""
+    frozen = ("learnable_prototypes", "learnable_assignment")
+    return any(
+        part.get("args", {}).get(name) is False
+        for node in configuration.get("nodes", ())
+        for part in (node, node.get("head", {}))
+        for name in frozen
+    )
+
+
+def hides_nan(configuration):
+    """Whether TensorFlow's max pooling makes numbers of NaN."""
+    return keras.backend.backend() == "tensorflow" and any(
+        node["layer"] == "MaxPooling2D"
+        for node in configuration.get("nodes", ())
+    )
 
 
 def mixes_samples(configuration):
