@@ -7,6 +7,7 @@ from keras import tree
 
 from keras_ff.checks import check_fraction
 from keras_ff.checks import check_integer
+from keras_ff.checks import check_number
 from keras_ff.datasets import ArrayBatches
 from keras_ff.labels import check_labels
 from keras_ff.labels import check_sample_weight
@@ -126,16 +127,7 @@ def _class_weight(class_weight, num_classes):
             f"{num_classes}) to weights. Received: the keys {sorted(unknown)}"
         )
     for number, weight in class_weight.items():
-        if not hasattr(weight, "__float__"):
-            raise TypeError(
-                "Weights of classes must be numbers. Received: class_weight"
-                f"[{number}]={weight!r} of type {type(weight).__name__}"
-            )
-        if not 0 <= weight < float("inf"):
-            raise ValueError(
-                "Weights of classes must be finite and not negative. "
-                f"Received: class_weight[{number}]={weight}"
-            )
+        check_number(f"class_weight[{number}]", weight)
     # Of a tf.data.Dataset Keras wants them all.
     return {i: float(class_weight.get(i, 1.0)) for i in range(num_classes)}
 
