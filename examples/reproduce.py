@@ -144,6 +144,21 @@ def reproduce(flags):
     )
 
 
+def data_flags(settings, **flags):
+    """The flags that `load` needs to know, by a recipe's settings.
+
+    Args:
+        settings: dict, see `settings`.
+        **flags: the others, `data_dir` and `seed` among them.
+    """
+    of_recipe = ("dataset", "batch_size", "validation_split", "augment")
+    return argparse.Namespace(
+        settings=settings,
+        **{name: settings[name] for name in of_recipe},
+        **flags,
+    )
+
+
 def train(
     name, recipe, output, epochs=None, minutes=None, load_data=None, **flags
 ):
@@ -166,17 +181,7 @@ def train(
     length = {"epochs": epochs or recipe["epochs"]}
     if minutes is not None:
         length = {"minutes": minutes}
-    flags = argparse.Namespace(
-        recipe=name,
-        settings=recipe,
-        dataset=recipe["dataset"],
-        batch_size=recipe["batch_size"],
-        validation_split=recipe["validation_split"],
-        augment=recipe["augment"],
-        output=output,
-        **length,
-        **flags,
-    )
+    flags = data_flags(recipe, recipe=name, output=output, **length, **flags)
     learning_rate, final_learning_rate = recipe["learning_rate"]
     return run(
         name,

@@ -1,6 +1,5 @@
 """The trainings of the table: their recipes, their order, their results."""
 
-import argparse
 import json
 import shutil
 from typing import NamedTuple
@@ -196,12 +195,9 @@ class Board:
         keras.utils.set_random_seed(0)
         keras.config.set_dtype_policy(self.flags.dtype)
         recipe = reproduce.settings(self.recipe(run))
-        flags = argparse.Namespace(
-            settings=recipe,
-            dataset=self.flags.dataset,
+        flags = reproduce.data_flags(
+            recipe,
             data_dir=self.flags.data_dir,
-            batch_size=recipe["batch_size"],
-            validation_split=self.flags.validation,
             samples=self.flags.samples,
             seed=0,
             tests=False,

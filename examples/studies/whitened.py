@@ -4,8 +4,6 @@ The recipe is that of `examples/reproduce.py`, with prototypes; a width
 multiplier of 1 is the network's own, half of the recipe's.
 """
 
-import argparse
-
 import keras_ff
 from examples import reproduce
 from examples.recipes import RECIPES
@@ -56,15 +54,9 @@ def recipe(variant, flags):
 
 
 def load(variant, flags, seed):
-    chosen = recipe(variant, flags)
     return reproduce.load(
-        argparse.Namespace(
-            settings=chosen,
-            dataset=flags.dataset,
-            data_dir=flags.data_dir,
-            batch_size=chosen["batch_size"],
-            validation_split=chosen["validation_split"],
-            seed=seed,
+        reproduce.data_flags(
+            recipe(variant, flags), data_dir=flags.data_dir, seed=seed
         )
     )
 
