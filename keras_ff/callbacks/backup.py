@@ -39,8 +39,9 @@ class Backup(keras.callbacks.Callback):
     Raises:
         TypeError: if `folder` is no path.
         ValueError: if `folder` is a file; in `fit`, if another process uses
-            the folder, or if it holds a backup that was not restored to this
-            model, or a `backup.json` that is not of this class.
+            the folder, if it holds a backup that was not restored to this
+            model, or a `backup.json` that is not of this class, or if the
+            training does not begin where the one that was restored ended.
         OSError: in `fit`, if the backup cannot be written; the one before is
             still whole.
 

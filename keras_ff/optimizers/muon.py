@@ -60,6 +60,7 @@ class Muon(keras.optimizers.Muon):
     Raises:
         ValueError: if none of the variables would be orthogonalized, or an
             argument is out of range.
+        TypeError: if an argument is of another type.
 
     Example:
 

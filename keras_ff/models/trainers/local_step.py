@@ -80,14 +80,14 @@ class LocalStep:
         training = gradients is not None
         outputs = {}
         for call in self._graph.walk(x, training, arguments=arguments):
-            objective = functools.partial(
+            local_loss = functools.partial(
                 self._local_loss, call, y, sample_weight, training
             )
             if training and call.layer.trainable_variables:
-                output, finite = gradients.learn(call.layer, objective)
+                output, finite = gradients.learn(call.layer, local_loss)
                 output = self._marked(output, finite)
             else:
-                _, output = objective()
+                _, output = local_loss()
             call.give(output.features)
             outputs[call.index] = output._replace(features=None)
             del output

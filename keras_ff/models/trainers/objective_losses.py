@@ -11,7 +11,7 @@ def objective_losses(layer, features, goodness, batch, loss, training):
         layer: the local layer.
         features: its features, with their gradient.
         goodness: its goodness.
-        batch: labels and sample weights, or `None`.
+        batch: pair of labels and sample weights; the latter may be `None`.
         loss: the `keras.losses.Loss` of the goodness.
         training: bool.
 
