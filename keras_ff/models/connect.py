@@ -27,28 +27,24 @@ def connect(model_class, args, kwargs, options):
     elif "layers" in kwargs:
         inputs, goodness = _chain(kwargs.pop("layers"))
     else:
-        inputs = args.pop(0) if args else kwargs.pop("inputs")
-        goodness = args.pop(0) if args else kwargs.pop("outputs")
-        goodness = tree.flatten(goodness)
+        inputs = args.pop(0) if args else kwargs.pop("inputs", None)
+        goodness = args.pop(0) if args else kwargs.pop("outputs", None)
+        goodness = [] if goodness is None else tree.flatten(goodness)
     unknown = sorted(set(kwargs) - {"name", "trainable"})
     if unknown:
         raise TypeError(
-            f"Unknown arguments of {kind}: {unknown}. It takes layers, "
-            f"{', '.join(model_class._options)} and name."
+            f"Unknown arguments of {kind}: {unknown}. Besides its layers it "
+            f"takes {', '.join([*model_class._options, 'name'])}."
         )
     if not goodness:
         raise ValueError(
-            f"A {kind} needs at least one local layer. Received: none"
+            f"A {kind} needs the goodness of at least one local layer. "
+            "Received: none"
         )
     if len(goodness) == 1 and isinstance(producer(goodness[0]), readout_class):
         # Loading and cloning give the prediction itself.
         return inputs, goodness[0]
-    for tensor in goodness:
-        if not isinstance(producer(tensor), LocalLayer):
-            raise ValueError(
-                f"Every output of a {kind} must be the goodness (the second "
-                f"output) of a local layer. Received: {tensor!r}"
-            )
+    model_class._check_goodness(goodness)
     dtype = at_least_float32(*(x.dtype for x in goodness))
     return inputs, readout_class(dtype=dtype, **options)(goodness)
 

@@ -1,18 +1,19 @@
+import functools
+
 import keras
+from keras import ops
 from keras import tree
 
 from keras_ff import keras_private
-from keras_ff.labels import in_form
-from keras_ff.labels import is_rows
-from keras_ff.losses import LocalCrossentropy
-from keras_ff.models.exact_saving import ExactSaving
-from keras_ff.models.loss_rules import check_form
-from keras_ff.models.loss_rules import check_loss
-from keras_ff.models.trainers import Loops
+from keras_ff.layers import LocalLayer
+from keras_ff.models.graph import goodness_tensors
+from keras_ff.models.local_loss_model import LocalLossModel
+from keras_ff.models.trainers.local_batch import LocalBatch
+from keras_ff.models.trainers.local_output import LocalOutput
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class DeepSupervisionModel(Loops, ExactSaving, keras.Model):
+class DeepSupervisionModel(LocalLossModel):
     """All local losses, but gradients cross the layers.
 
     The baseline between local learning and backpropagation: every layer has
@@ -22,14 +23,17 @@ class DeepSupervisionModel(Loops, ExactSaving, keras.Model):
 
     It is a functional model: `DeepSupervisionModel(inputs, outputs)` with
     `outputs` the goodness of the layers, all of shape `(batch, num_classes)`.
-    `predict` and metrics use their sum.
+    Calling it, `predict` and metrics give their sum. Labels, weights and
+    losses are checked as those of a `ForwardOnlyModel` are.
 
     Args:
         inputs, outputs, name: as in `keras.Model`.
 
     Raises:
-        TypeError: in `compile`, if `loss` is not a `keras.losses.Loss`.
-        ValueError: in `compile`, if `loss` does not take logits.
+        TypeError: if there are no outputs, or in `compile`, if `loss` is not a
+            `keras.losses.Loss`.
+        ValueError: if a layer is a local one, or in `compile`, if `loss` does
+            not take logits.
 
     Example:
 
@@ -45,49 +49,78 @@ class DeepSupervisionModel(Loops, ExactSaving, keras.Model):
     - [Lee et al., 2015](https://arxiv.org/abs/1409.5185)
     """
 
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, **kwargs):
-        """Configures the model for training, as in `keras.Model`.
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._check_not_local()
+        goodness = goodness_tensors(self, self._readout)
+        heads = keras.Model(self.input, goodness, name=f"{self.name}_goodness")
+        # Not as an attribute: the model would hold its layers twice.
+        self._run_layers = functools.partial(_run, heads)
 
-        Args:
-            optimizer: as in `keras.Model`.
-            loss: as in `ForwardOnlyModel`, applied to every output.
-            metrics: of the summed prediction. `None` means `["accuracy"]`.
-            **kwargs: the other arguments of `keras.Model.compile`.
-        """
-        self._metrics_take_rows = None
-        super().compile(
-            optimizer=optimizer,
-            loss=check_loss(loss, LocalCrossentropy),
-            metrics=["accuracy"] if metrics is None else metrics,
-            **kwargs,
+    @classmethod
+    def _connect(cls, args, kwargs, options):
+        if len(args) + ("inputs" in kwargs) + ("outputs" in kwargs) != 2:
+            raise TypeError(
+                "A DeepSupervisionModel takes its inputs and its outputs, the "
+                f"goodness of its layers. Received: {(*args, *kwargs)}"
+            )
+        return super()._connect(args, kwargs, options)
+
+    def _check_not_local(self):
+        for layer in keras_private.all_layers(self):
+            if isinstance(layer, LocalLayer):
+                raise ValueError(
+                    f"Layer '{layer.name}' ({type(layer).__name__}) is a local "
+                    "layer: it stops the gradient and its objectives are its "
+                    "own, so nothing would be supervised through it. Make a "
+                    "ForwardOnlyModel of it, or use Keras's layers, with a "
+                    "goodness head on each, for instance "
+                    "keras_ff.layers.GoodnessProjection(num_classes)."
+                )
+
+    def _local_pass(self, x, y, sample_weight, gradients=None):
+        self._check_batch(y, sample_weight)
+        training = gradients is not None
+
+        def joint_loss():
+            goodness, penalty = self._run_layers(x, training)
+            losses = [
+                ops.cast(
+                    self.loss(y, z, sample_weight=sample_weight), "float32"
+                )
+                for z in goodness
+            ]
+            return sum(losses) + penalty, (goodness, losses, penalty)
+
+        if training:
+            found, finite = gradients.learn(self, joint_loss)
+        else:
+            _, found = joint_loss()
+        goodness, losses, penalty = found
+        outputs = [
+            # Every loss answers for its share of the penalty.
+            LocalOutput(None, z, loss, penalty / len(losses))
+            for z, loss in zip(goodness, losses)
+        ]
+        if training:
+            outputs = [self._marked(output, finite) for output in outputs]
+        y = ops.convert_to_tensor(y)
+        return LocalBatch(
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            training=training,
+            target=y,
+            outputs=outputs,
+            prediction=self._readout.combine(enumerate(goodness)),
         )
 
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        check_form(self.loss, y)
-        losses = [
-            self.loss(y, goodness, sample_weight=sample_weight)
-            # Keras gives one output without a list.
-            for goodness in tree.flatten(y_pred)
-        ]
-        penalties = [
-            keras_private.additional_loss(self, p) for p in self.losses
-        ]
-        return sum(losses) + sum(penalties)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        prediction = sum(tree.flatten(y_pred))
-        check_form(self.loss, y)
-        if self._metrics_take_rows is None:
-            self._metrics_take_rows = is_rows(y)
-        # Keras chooses what "accuracy" means by the first labels it sees.
-        y = in_form(y, self._metrics_take_rows, prediction)
-        return super().compute_metrics(x, y, prediction, sample_weight)
-
-    def predict(self, *args, **kwargs):
-        """The summed goodness (logits) of samples, as in `keras.Model`."""
-        return sum(tree.flatten(super().predict(*args, **kwargs)))
-
-    def predict_on_batch(self, x):
-        return sum(tree.flatten(super().predict_on_batch(x)))
+def _run(model, x, training):
+    """The goodness of every layer of a model, and the sum of its penalties."""
+    goodness = tree.flatten(model(x, training=training))
+    penalty = ops.zeros((), "float32")
+    for term in model.losses:
+        term = keras_private.additional_loss(model, term)
+        penalty = penalty + ops.cast(term, "float32")
+    return goodness, penalty

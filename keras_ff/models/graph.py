@@ -33,7 +33,7 @@ class LayerGraph:
             for node in keras_private.nodes(model)
             if not node.is_input and node.operation is not readout
         ]
-        self.goodness_tensors = _readout_node(model, readout).input_tensors
+        self.goodness_tensors = goodness_tensors(model, readout)
         self.local_layers = self._find_local_layers()
         check_pooling(self._nodes)
         self._index = {id(x): i for i, x in enumerate(self.goodness_tensors)}
@@ -180,11 +180,12 @@ class GoodnessModel(Loops, keras.Model):
     """It shares its layers, and so its weights, with another model."""
 
 
-def _readout_node(model, readout):
+def goodness_tensors(model, readout):
+    """The symbolic goodness of every layer that a readout combines."""
     (node,) = [
         node for node in keras_private.nodes(model) if node.operation is readout
     ]
-    return node
+    return node.input_tensors
 
 
 def check_not_trainable(layer):

@@ -3,8 +3,7 @@ import zipfile
 
 import keras
 
-from keras_ff.models.deep_supervision_model import DeepSupervisionModel
-from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.models.local_loss_model import LocalLossModel
 
 # Keras stores members as they are. Weights that somebody compressed are
 # rarely half as large.
@@ -46,7 +45,7 @@ def load_model(filepath, **kwargs):
         if not os.path.isdir(filepath):
             _check_archive(filepath)
     model = keras.saving.load_model(filepath, **kwargs)
-    if not isinstance(model, (ForwardOnlyModel, DeepSupervisionModel)):
+    if not isinstance(model, LocalLossModel):
         raise TypeError(
             f"{str(filepath)!r} does not hold a forward-only model. Received: "
             f"a {type(model).__name__}. Load it with "

@@ -9,7 +9,7 @@ from keras_ff.contributions import Uniform
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class Readout(keras.layers.Layer):
-    """The last layer of a `ForwardOnlyModel`: the weighted sum of goodness.
+    """The last layer of a `LocalLossModel`: the weighted sum of goodness.
 
     It also holds the state and the options that belong to the whole model,
     so that stock saving and cloning carry them: the contribution's weights,
@@ -67,13 +67,13 @@ class Readout(keras.layers.Layer):
         for shape in input_shape:
             if len(shape) != 2 or shape[1] is None:
                 raise ValueError(
-                    "The goodness of a local layer must have the shape "
+                    "The goodness of a layer must have the shape "
                     f"(batch, num_classes). Received: {tuple(shape)}. FFDense "
                     "layers belong into a ForwardForwardModel."
                 )
         if len({tuple(shape) for shape in input_shape}) > 1:
             raise ValueError(
-                "All local layers must have the same `num_classes`. Received "
+                "All layers must have the same `num_classes`. Received "
                 f"goodness of shapes {[tuple(s) for s in input_shape]}"
             )
         num_layers = len(input_shape)

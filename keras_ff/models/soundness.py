@@ -10,7 +10,7 @@ def raise_if_unsound(model, epoch_ended=True):
     """Raises if a batch since the last reset could not be trained on.
 
     Args:
-        model: a `ForwardOnlyModel`.
+        model: a `LocalLossModel`.
         epoch_ended: bool, whether its weights are looked at, too: no loss
             tells what the last step made of them.
     """
@@ -80,12 +80,14 @@ def _is_sound(variable):
 def _explain(model, losses, penalties, weights):
     # A loss that is NaN makes what depends on activations NaN, too.
     layers = losses or penalties
+    local_layers = getattr(model, "local_layers", None)
     if layers:
         what = "loss" if losses else "penalty"
+        kind = "layer" if local_layers is None else "local layer"
         yield (
-            f"The {what} of local layer '{layers[0]}' became NaN or infinite "
+            f"The {what} of {kind} '{layers[0]}' became NaN or infinite "
             f"(first of {len(layers)} such layers of "
-            f"{len(model.local_layers)}). Training stopped."
+            f"{len(model._statistics.names)}). Training stopped."
         )
     if weights:
         yield (
@@ -99,19 +101,19 @@ def _explain(model, losses, penalties, weights):
     if losses:
         yield "Look for NaN in the data or lower the learning rate."
         return
-    (layer,) = [x for x in model.local_layers if x.name == layers[0]]
+    named = [x for x in local_layers or () if x.name == layers[0]]
+    found = ", ".join(_penalties(*(named or [model])))
     yield (
         "Its loss without it is finite: look at its regularizers and "
-        "objectives, "
-        f"{', '.join(_penalties(layer)) or 'or what it adds to its losses'}."
+        f"objectives, {found or 'or what it adds to its losses'}."
     )
 
 
-def _penalties(local_layer):
+def _penalties(part):
     """All objectives of a layer and all regularizers in it, in words."""
-    for objective in local_layer.objectives:
+    for objective in getattr(part, "objectives", ()):
         yield f"{type(objective).__name__} ('{objective.name}')"
-    for layer in keras_private.all_layers(local_layer):
+    for layer in keras_private.all_layers(part):
         for name, value in vars(layer).items():
             for part in value if isinstance(value, (list, tuple)) else [value]:
                 if isinstance(part, keras.regularizers.Regularizer):

@@ -31,7 +31,7 @@ def check_data(model, x, y, sample_weight):
     """Labels and weights as arrays; raises if they do not fit a model.
 
     Args:
-        model: a `ForwardOnlyModel`.
+        model: a `LocalLossModel`.
         x, y, sample_weight: as in `keras.Model.fit`.
 
     Returns:
@@ -171,7 +171,7 @@ def fit_data(
     Shuffled arrays become `ArrayBatches`.
 
     Args:
-        model: a `ForwardOnlyModel`.
+        model: a `LocalLossModel`.
         **others: as in `keras.Model.fit`.
 
     Returns:

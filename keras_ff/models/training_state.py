@@ -9,7 +9,7 @@ from keras_ff.models.soundness import raise_if_unsound
 
 
 class TrainingState(keras.callbacks.Callback):
-    """Keeps a `ForwardOnlyModel`'s own state in step with `fit`.
+    """Keeps a `LocalLossModel`'s own state in step with `fit`.
 
     It runs before all other callbacks, so that checkpoints hold the state
     from after the epoch.
@@ -105,8 +105,8 @@ def _is_finite(value):
 
 def _start_epoch(model):
     model._seed_epoch([model._shuffle_seed(), model.epoch])
-    for local_layer in model.local_layers:
-        for layer in keras_private.all_layers(local_layer):
+    for part in getattr(model, "local_layers", model.layers):
+        for layer in keras_private.all_layers(part):
             epoch = getattr(layer, "epoch", None)
             if isinstance(epoch, keras.Variable):
                 epoch.assign(model.epoch)

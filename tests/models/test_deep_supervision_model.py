@@ -8,6 +8,8 @@ from tiny_models import data
 from tiny_models import layer_losses
 from tiny_models import numpy
 
+from keras_ff import layers
+from keras_ff import objectives
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import DeepSupervisionModel
 
@@ -40,7 +42,7 @@ def goodness(weights, x):
 
 def in_order(model):
     """first layer, first head, second layer, second head."""
-    hidden, others = model.layers[1], model.layers[2:]
+    hidden, others = model.layers[1], model.layers[2:-1]
     after = next(a for a in others if a.output.shape[-1] == 4)
     heads = [a for a in others if a is not after]
     first, second = sorted(heads, key=lambda a: a.input is after.output)
@@ -108,7 +110,7 @@ def test_one_head_is_a_plain_model():
     outputs = keras.layers.Dense(CLASSES)(inputs)
     model = DeepSupervisionModel(inputs, [outputs])
     model.compile(keras.optimizers.SGD(RATE), LocalCrossentropy())
-    dense = model.layers[-1]
+    dense = model.layers[1]
     expected = x @ numpy(dense.kernel) + numpy(dense.bias)
     np.testing.assert_allclose(
         model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6
@@ -123,3 +125,83 @@ def test_one_head_is_a_plain_model():
 def test_loss_by_name_is_refused():
     with pytest.raises(TypeError, match="`loss` must be a keras.losses.Loss"):
         make().compile(loss="mse")
+
+
+def test_labels_and_weights_are_checked():
+    x, y = data(8)
+    model = make()
+    wrong, negative = np.full_like(y, CLASSES), np.full(8, -1.0)
+    for run in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"in \[0, 3\).*Received: 3"):
+            run(x, wrong, verbose=0)
+    for run in (model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=r"in \[0, 3\).*Received: 3"):
+            run(x, wrong)
+        with pytest.raises(ValueError, match="not negative.*from -1.0"):
+            run(x, y, sample_weight=negative)
+    with pytest.raises(ValueError, match="Labels are needed"):
+        model.fit(((x,) for _ in range(2)), verbose=0)
+    with pytest.raises(ValueError, match="keys .3."):
+        model.fit(x, y, class_weight={3: 1.0}, verbose=0)
+    with pytest.raises(ValueError, match="`x` must hold samples"):
+        model.predict(x[:0], verbose=0)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda x, y: (x, np.full_like(y, -1)), r"Received: -1 .*not trained"),
+        (lambda x, y: (x * np.nan, y), "loss of layer 'dense.*became NaN"),
+    ],
+)
+def test_a_poisoned_batch_of_a_stream_is_not_trained_on(spoil, message):
+    x, y = data(8)
+    model, twin = make(), make()
+    twin.set_weights(model.get_weights())
+    twin.train_on_batch(x, y)
+    stream = [(x, y), spoil(x, y), (x, y)]
+    with pytest.raises(ValueError, match=message):
+        model.fit((batch for batch in stream), verbose=0)
+    for actual, expected in zip(model.trainable_variables, twin.variables):
+        np.testing.assert_array_equal(numpy(actual), numpy(expected))
+    assert model.epoch == 0
+
+
+def test_a_penalty_that_is_not_finite_is_named():
+    def broken(weights):
+        return keras.ops.sum(weights) * float("nan")
+
+    class Broken(keras.regularizers.Regularizer):
+        __call__ = staticmethod(broken)
+
+    x, y = data(8)
+    inputs = keras.Input((FEATURES,))
+    head = keras.layers.Dense(CLASSES, kernel_regularizer=Broken(), name="head")
+    model = DeepSupervisionModel(inputs, [head(inputs)])
+    model.compile("sgd")
+    message = "penalty of layer 'head'.*Broken .kernel_regularizer of 'head'"
+    with pytest.raises(ValueError, match=message):
+        model.fit(x, y, verbose=0)
+
+
+def test_local_layers_are_refused():
+    # Gradients would cross none of them, and no objective would be learned.
+    inputs = keras.Input((FEATURES,))
+    _, goodness = layers.CAWDense(
+        6, CLASSES, objectives=[objectives.SupervisedContrast()], name="local"
+    )(inputs)
+    with pytest.raises(ValueError, match="'local' .CAWDense. is a local layer"):
+        DeepSupervisionModel(inputs, [goodness])
+    with pytest.raises(TypeError, match="takes its inputs and its outputs"):
+        DeepSupervisionModel([inputs, keras.layers.Dense(CLASSES)])
+
+
+def test_temperatures_follow_the_epoch():
+    x, y = data(8)
+    inputs = keras.Input((FEATURES,))
+    head = layers.ChannelClassAssignment(CLASSES, temperature_decay=0.5)
+    model = DeepSupervisionModel(inputs, [head(inputs)])
+    model.compile(keras.optimizers.SGD(0.0))
+    start = numpy(head.current_temperature())
+    model.fit(x, y, epochs=3, verbose=0)
+    assert numpy(head.current_temperature()) == pytest.approx(start / 4)

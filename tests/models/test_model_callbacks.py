@@ -426,8 +426,9 @@ def test_interrupt_of_other_models(interrupts, run, name, end_to_end):
     x, y = data()
     model = dense_model()
     if end_to_end:
-        outputs = [block.output[1] for block in model.local_layers]
-        model = DeepSupervisionModel(model.inputs, outputs)
+        inputs = keras.Input(x.shape[1:])
+        outputs = [keras.layers.Dense(3)(inputs) for _ in range(2)]
+        model = DeepSupervisionModel(inputs, outputs)
         model.compile(keras.optimizers.SGD(0.0, use_ema=True))
     before = [numpy(v) for v in model.weights]
     interrupts(name, "after", 0)

@@ -470,9 +470,12 @@ def test_shared_parts_are_never_untied_in_silence(kind, tmp_path):
     for way in (by_file, by_folder, by_deepcopy, by_pickle, *UNCOMPILED):
         with pytest.raises(ValueError, match="'one' shares .*'tied'"):
             way(model, tmp_path)
-    other = models.DeepSupervisionModel(
-        model.inputs, [layer.output[1] for layer in model.local_layers]
-    )
+    inputs, tied = keras.Input((FEATURES,)), keras.layers.Dense(4, name="tied")
+    heads = [
+        layers.AuxiliaryHead(tied, layers.GoodnessProjection(CLASSES), name=n)
+        for n in ("one", "two")
+    ]
+    other = models.DeepSupervisionModel(inputs, [h(inputs) for h in heads])
     with pytest.raises(ValueError, match="'one' shares .*'tied'"):
         keras.models.clone_model(other)
     twin = sharing(kind)

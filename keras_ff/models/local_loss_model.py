@@ -1,0 +1,228 @@
+import keras
+from keras import ops
+
+from keras_ff import keras_private
+from keras_ff.keras_private import producer
+from keras_ff.labels import in_form
+from keras_ff.labels import is_rows
+from keras_ff.losses import LocalCrossentropy
+from keras_ff.models.connect import connect
+from keras_ff.models.exact_saving import ExactSaving
+from keras_ff.models.graph import goodness_tensors
+from keras_ff.models.local_statistics import LocalStatistics
+from keras_ff.models.loss_rules import check_loss
+from keras_ff.models.readout import Readout
+from keras_ff.models.soundness import raise_if_data_wrong
+from keras_ff.models.soundness import raise_if_unsound
+from keras_ff.models.trainers import LocalTrainer
+from keras_ff.models.training_data import as_pipeline
+from keras_ff.models.training_data import check_batch
+from keras_ff.models.training_data import check_data
+from keras_ff.models.training_data import check_samples
+from keras_ff.models.training_data import check_sizes
+from keras_ff.models.training_data import fit_data
+from keras_ff.models.training_state import TrainingState
+
+
+class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
+    """Base class of models with a loss at the goodness of every layer.
+
+    It knows how such a model is compiled, trained and evaluated, what labels
+    and weights it takes, and counts its epochs. Which layers a loss reaches
+    is up to the model that derives from it.
+
+    Args:
+        layers, inputs, outputs, name: see the models.
+        **options: arguments of `Readout`, those that the model has.
+    """
+
+    _options = ()
+    _readout_class = Readout
+    _default_loss = LocalCrossentropy
+
+    # A signature like `keras.Model`'s keeps stock cloning and loading.
+    def __init__(self, *args, **kwargs):
+        options = {k: kwargs.pop(k) for k in self._options if k in kwargs}
+        inputs, prediction = self._connect(args, kwargs, options)
+        super().__init__(inputs, prediction, **kwargs)
+        self._readout = producer(prediction)
+        goodness = goodness_tensors(self, self._readout)
+        self._statistics = LocalStatistics(
+            [producer(tensor).name for tensor in goodness],
+            self.num_classes,
+            report=self.layer_metrics,
+            measures_intervals=self.contribution.measures_intervals,
+        )
+
+    @classmethod
+    def _connect(cls, args, kwargs, options):
+        return connect(cls, args, kwargs, options)
+
+    @staticmethod
+    def _check_goodness(tensors):
+        """Raises if outputs are not what the model takes for goodness."""
+
+    def _check_layers(self):
+        """Raises if a layer that is to be trained has no loss."""
+
+    @property
+    def num_classes(self):
+        return self.output_shape[-1]
+
+    @property
+    def contribution(self):
+        """How the layers are weighed; `.weights` are the numbers in force."""
+        return self._readout.contribution
+
+    @property
+    def layer_metrics(self):
+        """Whether logs carry a loss and an accuracy of every local layer."""
+        return self._readout.layer_metrics
+
+    @property
+    def epoch(self):
+        """The number of finished epochs of training, an int.
+
+        `fit` counts it, `save` keeps it. Temperature decay and regularizer
+        warm-up follow it. Set it in a training loop of your own.
+        """
+        return int(ops.convert_to_numpy(self._readout.epoch))
+
+    @epoch.setter
+    def epoch(self, value):
+        self._readout.epoch.assign(value)
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        **kwargs,
+    ):
+        """Configures the model for training, as in `keras.Model`.
+
+        Args:
+            optimizer: as in `keras.Model`. A `keras.optimizers.MultiOptimizer`
+                gives each layer its own.
+            loss: a `keras.losses.Loss` on logits, applied to every local
+                layer. `None` means `keras_ff.losses.LocalCrossentropy()`.
+            loss_weights: not supported; there is one prediction.
+            metrics: metrics of the combined prediction. `None` means
+                `["accuracy"]`.
+            **kwargs: the other arguments of `keras.Model.compile`.
+        """
+        if loss_weights is not None:
+            raise ValueError(
+                f"A {type(self).__name__} has one prediction and no loss "
+                f"weights. Received: loss_weights={loss_weights}"
+            )
+        self._check_layers()
+        self._metrics_take_rows = None
+        super().compile(
+            optimizer=optimizer,
+            loss=check_loss(loss, self._default_loss),
+            metrics=["accuracy"] if metrics is None else metrics,
+            **kwargs,
+        )
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
+        """Trains the model, as in `keras.Model`.
+
+        Shuffled arrays come in an order that depends on the model's seed and
+        the epoch alone, also with `steps_per_epoch`, so that a run resumed
+        with `keras.callbacks.BackupAndRestore` sees the batches that an
+        uninterrupted one would have seen. The batches of a `PyDataset` come
+        in Keras's own random order; with `shuffle=False` they stay as they
+        are. Training data with a method `set_epoch(epoch)` is told the epoch.
+        """
+        data = fit_data(
+            self,
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=shuffle,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            validation_batch_size=validation_batch_size,
+        )
+        keras_private.forget_initial_epoch(self)
+        state = TrainingState(data["x"])
+        data["x"] = as_pipeline(data["x"], class_weight)
+        with state.first_of(callbacks, self) as callbacks:
+            return super().fit(
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                initial_epoch=initial_epoch,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+                **data,
+            )
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        *args,
+        **kwargs,
+    ):
+        if not keras_private.is_within_fit(kwargs):
+            y, sample_weight = check_data(self, x, y, sample_weight)
+            check_sizes(batch_size=batch_size)
+        results = super().evaluate(
+            x, y, batch_size, verbose, sample_weight, *args, **kwargs
+        )
+        raise_if_data_wrong(self)
+        return results
+
+    def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        y, sample_weight = check_batch(self, x, y, sample_weight)
+        results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
+        raise_if_unsound(self, epoch_ended=False)
+        return results
+
+    def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        y, sample_weight = check_batch(self, x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Combined goodness (logits) of samples, as in `keras.Model`."""
+        check_samples(x)
+        return super().predict(x, *args, **kwargs)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        # Keras asks for metrics first, to build them.
+        self._check_batch(y, sample_weight)
+        if self._metrics_take_rows is None:
+            self._metrics_take_rows = is_rows(y)
+        # Keras chooses what "accuracy" means by the first labels it sees.
+        y = in_form(y, self._metrics_take_rows, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _shuffle_seed(self):
+        return int(ops.convert_to_numpy(self._readout.shuffle_seed))
