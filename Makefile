@@ -37,7 +37,7 @@ EXAMPLES ?= 200
 SEED ?= 0
 fuzz: setup
 	@for backend in $(BACKENDS); do \
-	$(BIN)/python -W ignore tests/fuzz --backend $$backend \
+	$(BIN)/python -W ignore -m tests.fuzz --backend $$backend \
 	--examples $(EXAMPLES) --seed $(SEED) || exit 1; \
 	done
 

@@ -1,4 +1,4 @@
-"""Many random models, resumable: `python tests/fuzz --help`.
+"""Many random models, resumable: `python -m tests.fuzz --help`.
 
 A run is cut into chunks with seeds of their own. What a chunk found is
 written when it ends; a run that is started again goes on with the next one.
@@ -31,18 +31,18 @@ parser.add_argument("--shrink", type=int)
 flags = parser.parse_args()
 
 os.environ["KERAS_BACKEND"] = flags.backend
-sys.path.insert(0, str(ROOT / "tests"))
-import conftest  # noqa: E402, F401  (the suite's threads and caches)
 import numpy as np  # noqa: E402
-from configurations import configurations  # noqa: E402
 from hypothesis import HealthCheck  # noqa: E402
 from hypothesis import Phase  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import seed  # noqa: E402
 from hypothesis import settings  # noqa: E402
-from properties import Refused  # noqa: E402
-from properties import check  # noqa: E402
-from properties import uses_layers  # noqa: E402
+
+import tests.conftest  # noqa: E402, F401  (the suite's threads and caches)
+from tests.fuzz.configurations import configurations  # noqa: E402
+from tests.fuzz.properties import Refused  # noqa: E402
+from tests.fuzz.properties import check  # noqa: E402
+from tests.fuzz.properties import uses_layers  # noqa: E402
 
 TOLERANCE = 2e-4
 

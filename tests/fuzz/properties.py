@@ -6,21 +6,21 @@ import tempfile
 
 import keras
 import numpy as np
-from building import by_hand
-from building import compile_model
-from building import data
-from building import has_frozen_draws
-from building import has_random_step
-from building import hides_nan
-from building import make
-from building import mixes_samples
-from building import numpy
-from building import objective_losses
-from building import restore
-from building import state
-from reference.backend import gradients
 
 from keras_ff import layers
+from tests.fuzz.building import by_hand
+from tests.fuzz.building import compile_model
+from tests.fuzz.building import data
+from tests.fuzz.building import has_frozen_draws
+from tests.fuzz.building import has_random_step
+from tests.fuzz.building import hides_nan
+from tests.fuzz.building import make
+from tests.fuzz.building import mixes_samples
+from tests.fuzz.building import numpy
+from tests.fuzz.building import objective_losses
+from tests.fuzz.building import restore
+from tests.fuzz.building import state
+from tests.reference.backend import gradients
 
 
 class Refused(Exception):

@@ -1,13 +1,14 @@
 """A slice of the fuzzing: other models in every version of the library."""
 
 import keras
-from configurations import configurations
 from hypothesis import HealthCheck
 from hypothesis import Phase
 from hypothesis import given
 from hypothesis import settings
-from properties import Refused
-from properties import check
+
+from tests.fuzz.configurations import configurations
+from tests.fuzz.properties import Refused
+from tests.fuzz.properties import check
 
 # As many as half a minute allows.
 EXAMPLES = {"torch": 30, "tensorflow": 4, "jax": 4}
