@@ -185,6 +185,22 @@ def check_weight_shape(sample_weight):
         )
 
 
+def count_wrong_weights(sample_weight):
+    """How many weights are negative or not finite, and one of them.
+
+    Args:
+        sample_weight: one weight a sample, a tensor.
+
+    Returns:
+        Two float32 scalars.
+    """
+    weights = ops.cast(sample_weight, "float32")
+    # A comparison with NaN is false.
+    right = ops.logical_and(weights >= 0, weights < float("inf"))
+    number = ops.sum(1.0 - ops.cast(right, "float32"))
+    return number, ops.max(ops.where(right, -float("inf"), weights))
+
+
 def check_sample_weight(sample_weight):
     """Raises if an array of weights is not one sound number a sample."""
     if sample_weight is None:

@@ -1,1 +1,1 @@
-"""Tests. A package, as others install one of this name that would come first."""
+"""Tests, as a package: others install one of this name."""

@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_ff.labels import class_numbers
 from keras_ff.labels import count_wrong
+from keras_ff.labels import count_wrong_weights
 from keras_ff.models.loss_rules import takes_distributions
 
 
@@ -39,6 +40,8 @@ class LocalStatistics(keras.metrics.Metric):
         # How many labels were no class, and one of them.
         self.wrong_labels = add("wrong_labels", ())
         self.wrong_label = add("wrong_label", ())
+        self.wrong_weights = add("wrong_weights", ())
+        self.wrong_weight = add("wrong_weight", ())
         self.empty_batches = add("empty_batches", ())
         if measures_intervals:
             self.interval_hits = add("interval_hits", (size, size))
@@ -67,9 +70,7 @@ class LocalStatistics(keras.metrics.Metric):
             loss: the loss of every layer.
             training: bool. Intervals are counted on held-out data only.
         """
-        wrong, example = count_wrong(
-            y, self.num_classes, takes_distributions(loss)
-        )
+        wrong = count_wrong(y, self.num_classes, takes_distributions(loss))
         labels = ops.cast(class_numbers(target), "int32")
         goodness = [ops.cast(scores, "float32") for scores in goodness]
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
@@ -77,12 +78,12 @@ class LocalStatistics(keras.metrics.Metric):
         self.empty_batches.assign_add(ops.cast(batch == 0, "float32"))
         self.loss.assign_add(batch * ops.stack(losses))
         self.penalty.assign_add(batch * ops.stack(penalties))
-        self.wrong_labels.assign_add(wrong)
-        before = ops.convert_to_tensor(self.wrong_label)
-        self.wrong_label.assign(ops.where(wrong > 0, example, before))
+        _count(self.wrong_labels, self.wrong_label, *wrong)
         weights = ops.ones_like(goodness[0][:, 0])
         if sample_weight is not None:
             weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            wrong = count_wrong_weights(weights)
+            _count(self.wrong_weights, self.wrong_weight, *wrong)
         weight = ops.sum(weights)
         self.weight.assign_add(weight)
         # What undoes the division of the reduction.
@@ -123,12 +124,12 @@ class LocalStatistics(keras.metrics.Metric):
     def is_sound(self):
         """Whether all batches so far may be trained on, a tensor.
 
-        They hold samples, their labels are classes and their losses numbers.
-        After a batch that is not sound, no later one is, until the state is
-        reset.
+        They hold samples, their labels are classes, their weights not
+        negative and their losses numbers. After a batch that is not sound, no
+        later one is, until the state is reset.
         """
         total = ops.sum(self.loss) + ops.sum(self.penalty)
-        wrong = self.wrong_labels + self.empty_batches
+        wrong = self.wrong_labels + self.wrong_weights + self.empty_batches
         return ops.logical_and(wrong == 0, ops.isfinite(total))
 
     def has_samples(self):
@@ -141,6 +142,13 @@ class LocalStatistics(keras.metrics.Metric):
             [n for n, v in zip(self.names, _numpy(sums)) if not np.isfinite(v)]
             for sums in (self.loss, self.penalty)
         ]
+
+
+def _count(number, last, wrong, example):
+    """Adds what is wrong in a batch, and keeps an example."""
+    number.assign_add(wrong)
+    before = ops.convert_to_tensor(last)
+    last.assign(ops.where(wrong > 0, example, before))
 
 
 def _hits(goodness, labels, weights):

@@ -34,7 +34,7 @@ def raise_if_unsound(model, epoch_ended=True):
 def raise_if_data_wrong(model, consequence=""):
     """Raises if there was, since the last reset, a batch to be refused.
 
-    One without samples, or with a label that is no class.
+    One without samples, with a label that is no class or a weight below zero.
     """
     statistics = model._statistics
     if any(model._values_of_replicas(statistics.empty_batches)):
@@ -43,11 +43,18 @@ def raise_if_data_wrong(model, consequence=""):
             "several. Received: a batch of size 0. Filter such batches out, "
             f"or batch with drop_remainder=True.{consequence}"
         )
-    counts = model._values_of_replicas(statistics.wrong_labels)
-    examples = model._values_of_replicas(statistics.wrong_label)
-    wrong = [(n, label) for n, label in zip(counts, examples) if n]
-    if wrong:
-        number = sum(n for n, _ in wrong)
+    number, example = _wrong(
+        model, statistics.wrong_weights, statistics.wrong_weight
+    )
+    if number:
+        raise ValueError(
+            "`sample_weight` must be finite and not negative. Received: "
+            f"{example:g} ({number:g} such weights).{consequence}"
+        )
+    number, example = _wrong(
+        model, statistics.wrong_labels, statistics.wrong_label
+    )
+    if number:
         rule = what = ""
         if takes_distributions(model.loss):
             rule = " and sum to 1"
@@ -55,8 +62,16 @@ def raise_if_data_wrong(model, consequence=""):
         raise ValueError(
             f"Labels must be whole numbers in [0, {model.num_classes}), or "
             f"rows of finite numbers that are not negative{rule}. Received: "
-            f"{wrong[0][1]:g} ({number:g} such labels).{what}{consequence}"
+            f"{example:g} ({number:g} such labels).{what}{consequence}"
         )
+
+
+def _wrong(model, number, example):
+    """What is wrong over all replicas: how many, and one of them."""
+    counts = model._values_of_replicas(number)
+    examples = model._values_of_replicas(example)
+    found = [(n, value) for n, value in zip(counts, examples) if n]
+    return sum(n for n, _ in found), found[0][1] if found else None
 
 
 def broken_weights(model):

@@ -275,7 +275,7 @@ def test_calibration_by_weighted_samples(chain):
     parts = [stream[i] for i in range(len(stream))]
     found = model.calibrate_early_exit((a, b[:, 0], b[:, 1]) for a, b in parts)
     assert_close([found[1:]], [expected[1:]])
-    with pytest.raises(ValueError, match="nor all zero"):
+    with pytest.raises(ValueError, match="not all be zero"):
         model.calibrate_early_exit(x, y, sample_weight=0 * times)
 
 

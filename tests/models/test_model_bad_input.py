@@ -355,6 +355,30 @@ def test_streamed_label_that_is_not_whole():
     )
 
 
+@pytest.mark.parametrize("value, count", [(-0.5, 2), (np.nan, 1)])
+def test_streamed_weights_below_zero(value, count):
+    def weighed(value):
+        for i, (x, y) in enumerate(batches()):
+            weights = np.ones(len(y), "float32")
+            weights[:count] = value if i == 1 else 1.0
+            yield x, y, weights
+
+    model = compiled()
+    start = state(model)
+    model.fit(batches(count=1), verbose=0)
+    expected, weights = state(model), {id(v) for v in model.trainable_weights}
+    restore(model, start)
+    message = f"not negative. Received: {value} .{count} such weights"
+    with pytest.raises(ValueError, match=message + ".*was not trained on"):
+        model.fit(weighed(value), verbose=0)
+    for variable, actual, right in zip(model.variables, state(model), expected):
+        if id(variable) in weights:
+            np.testing.assert_array_equal(actual, right)
+    with pytest.raises(ValueError, match=message):
+        model.evaluate(weighed(value), verbose=0)
+    model.evaluate(weighed(0.0), verbose=0)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
