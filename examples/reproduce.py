@@ -193,8 +193,15 @@ def train(
         # What changes step by step is left alone between the epochs.
         final_learning_rate if recipe["schedule"] == "cosine" else None,
         load=load_data or load,
-        prepare=keras_ff.models.adapt_whitening,
+        prepare=prepare,
     )
+
+
+def prepare(model, train):
+    """Adapts the whitening of a model that has one, to training images."""
+    whitening = keras_ff.layers.Whitening2D
+    if any(isinstance(layer, whitening) for layer in model.layers):
+        keras_ff.models.adapt_whitening(model, train)
 
 
 def settings(recipe):

@@ -12,7 +12,7 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 
 
 def is_functional(model):
-    """Whether a model is a graph: functional, or a built sequential one."""
+    """Whether a model is a graph, not a sequence or a class of its own."""
     return hasattr(model, "_nodes_by_depth")
 
 

@@ -71,7 +71,7 @@ def _train(session, method, seed, epochs):
         width,
         steps=epochs * len(batches),
     )
-    keras_ff.models.adapt_whitening(model, batches)
+    reproduce.prepare(model, batches)
     began, seconds = [], []
     session.record(
         "start",

@@ -208,7 +208,7 @@ class Board:
             keras_ff.datasets.info(self.flags.dataset),
             self.flags.width_multiplier,
         )
-        keras_ff.models.adapt_whitening(model, train)
+        reproduce.prepare(model, train)
         return model, train, validation
 
     # === Time ===

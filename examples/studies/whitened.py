@@ -68,4 +68,4 @@ def build(variant, info, flags, steps):
 
 
 def prepare(variant, model, train):
-    keras_ff.models.adapt_whitening(model, train)
+    reproduce.prepare(model, train)

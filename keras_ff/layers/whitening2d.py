@@ -1,3 +1,5 @@
+import collections.abc
+
 import keras
 import numpy as np
 from keras import ops
@@ -120,9 +122,13 @@ class Whitening2D(keras.layers.Layer):
             batch_size: int, how many images of an array are worked on at a
                 time. Defaults to `256`.
             steps: int, how many batches to take. Defaults to all.
+
+        Raises:
+            TypeError: if `data` are neither images nor batches.
+            ValueError: if there are too few images, or they do not fit.
         """
         count, total, square = 0, 0.0, 0.0
-        for images in _batches(data, batch_size or CHUNK, steps):
+        for images in image_batches(data, batch_size or CHUNK, steps):
             patches = self._patches(images)
             count += len(patches)
             total = total + patches.sum(axis=0)
@@ -242,11 +248,21 @@ class Whitening2D(keras.layers.Layer):
         return config
 
 
-def _batches(data, batch_size, steps):
+def image_batches(data, batch_size, steps=None):
     """NumPy batches of images, of arrays or of batches with labels."""
     if hasattr(data, "shape"):
         array, starts = data, range(0, data.shape[0], batch_size)
         data = (array[start : start + batch_size] for start in starts)
+    elif isinstance(data, tuple) and any(hasattr(x, "shape") for x in data):
+        raise TypeError(
+            "`data` must be images, or batches of them. Received: a tuple of "
+            f"{len(data)} arrays. Give the images alone: data[0]"
+        )
+    elif not isinstance(data, collections.abc.Iterable):
+        raise TypeError(
+            "`data` must be images, an array or tensor, or an iterable of "
+            f"batches. Received: {data!r} of type {type(data).__name__}"
+        )
     for step, batch in enumerate(data):
         if step == steps:
             return

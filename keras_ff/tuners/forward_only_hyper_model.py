@@ -8,6 +8,7 @@ from keras_ff import applications
 from keras_ff import methods as methods_
 from keras_ff.applications.architecture import ARCHITECTURES
 from keras_ff.checks import check_num_classes
+from keras_ff.layers import Whitening2D
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import adapt_whitening
 from keras_ff.tuners.trial_backup import TrialBackup
@@ -275,6 +276,8 @@ and `"deep_supervision"` |
 
 def _adapt(model, x, kwargs):
     """Adapts the whitening of a model that has one, to training images."""
+    if not any(isinstance(layer, Whitening2D) for layer in model.layers):
+        return
     if hasattr(x, "__array__"):
         # The last of them validate.
         held_out = kwargs.get("validation_split") or 0.0

@@ -113,6 +113,11 @@ def test_bad_images(make, message):
         layer.adapt(make())
 
 
+def test_images_with_labels():
+    with pytest.raises(TypeError, match=r"tuple of 2 arrays.*data\[0\]"):
+        layers.Whitening2D().adapt((images(), np.zeros(40)))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [dict(patch_size=0), dict(epsilon=0.0), dict(padding="causal")],
