@@ -52,7 +52,8 @@ class FFDense(KernelLayer):
         `(batch, candidates)` in float32.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, or the inputs have not
+            three axes.
 
     Example:
 
@@ -118,6 +119,14 @@ class FFDense(KernelLayer):
         self.peer_momentum = peer_momentum
 
     def build(self, input_shape):
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"FFDense '{self.name}' takes several candidates of every "
+                "sample, of shape (batch, candidates, features), as a "
+                "ForwardForwardModel gives it. FFDense layers belong into a "
+                "ForwardForwardModel. Received: inputs of shape "
+                f"{tuple(input_shape)}"
+            )
         super().build(input_shape)
         if self.peer_normalization:
             self.mean_activity = self.add_weight(

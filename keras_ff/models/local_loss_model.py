@@ -10,6 +10,7 @@ from keras_ff.models.connect import connect
 from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.local_statistics import LocalStatistics
+from keras_ff.models.lora import start_lora
 from keras_ff.models.loss_rules import check_loss
 from keras_ff.models.readout import Readout
 from keras_ff.models.soundness import raise_if_data_wrong
@@ -168,6 +169,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
             validation_batch_size=validation_batch_size,
         )
         keras_private.forget_initial_epoch(self)
+        start_lora(self)
         state = TrainingState(data["x"])
         data["x"] = as_pipeline(data["x"], class_weight)
         with state.first_of(callbacks, self) as callbacks:
@@ -202,6 +204,8 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
 
     def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
         y, sample_weight = check_batch(self, x, y, sample_weight)
+        if self.train_function is None:
+            start_lora(self)
         results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
         raise_if_unsound(self, epoch_ended=False)
         return results

@@ -13,29 +13,46 @@ def without_objectives(model):
 
     Returns:
         The model itself if its layers have no local objectives; otherwise a
-        copy that has none.
+        copy that has none. Of parts that layers share it has several.
     """
-    objectives = [x for layer in model.local_layers for x in layer.objectives]
-    if not objectives:
+    if not any(layer.objectives for layer in model.local_layers):
         return model
-    left_out = {id(v) for x in objectives for v in x.variables}
-    kept = [v for v in model.variables if id(v) not in left_out]
     with unregistered(model):
         copy = keras.models.clone_model(model, clone_function=_copy)
-    for variable, original in zip(copy.variables, kept, strict=True):
-        variable.assign(ops.convert_to_numpy(original))
+    for layer, original in zip(copy.layers, model.layers, strict=True):
+        for variable, value in zip(
+            _variables(layer), _variables(original), strict=True
+        ):
+            variable.assign(ops.convert_to_numpy(value))
     return copy
 
 
 def _copy(layer):
-    config = layer.get_config()
-    if isinstance(layer, LocalLayer):
-        config.pop("objectives", None)
-        names = tuple(objective.name for objective in layer.objectives)
-        # What was done to them.
-        config["sublayers"] = {
-            path: change
-            for path, change in config.get("sublayers", {}).items()
-            if path.split("/")[0] not in names
-        }
+    if not isinstance(layer, LocalLayer):
+        return type(layer).from_config(layer.get_config())
+    # The copy only predicts: its parts need not be shared.
+    shared, layer._shared = layer._shared, ()
+    try:
+        config = layer.get_config()
+    finally:
+        layer._shared = shared
+    config.pop("objectives", None)
+    names = tuple(objective.name for objective in layer.objectives)
+    # What was done to them.
+    config["sublayers"] = {
+        path: change
+        for path, change in config.get("sublayers", {}).items()
+        if path.split("/")[0] not in names
+    }
     return type(layer).from_config(config)
+
+
+def _variables(layer):
+    """The variables that a layer predicts by, shared ones as often as held."""
+    if not isinstance(layer, LocalLayer):
+        return layer.variables
+    parts = [*layer.layers, layer.head, layer.normalization]
+    found = [v for part in parts if part is not None for v in part.variables]
+    others = [v for part in layer.objectives for v in part.variables]
+    known = {id(v) for v in (*found, *others)}
+    return found + [v for v in layer.variables if id(v) not in known]

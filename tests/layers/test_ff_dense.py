@@ -67,6 +67,12 @@ def test_bad_arguments(arguments, message):
         layers.FFDense(6, **arguments)
 
 
+@pytest.mark.parametrize("shape", [(2, 5), (2, 3, 4, 5)])
+def test_inputs_without_candidates(shape):
+    with pytest.raises(ValueError, match=r"\(batch, candidates, features\)"):
+        layers.FFDense(6)(np.zeros(shape, "float32"))
+
+
 def test_initial_kernel_has_the_published_spread():
     keras.utils.set_random_seed(1)
     layer = layers.FFDense(400)

@@ -444,6 +444,25 @@ def test_copies_of_changed_layers_predict_the_same(change, tmp_path):
         )
 
 
+def test_lora_learns_after_a_file(tmp_path):
+    # Keras loads zeros for both factors.
+    model = compiled(two(), {})
+    model.get_layer("caw").operation.enable_lora(2)
+    compiled(model, {})
+    loaded = by_file(model, tmp_path)
+    loaded.compile(keras.optimizers.SGD(0.1))
+    x, y = data(8)
+    before = loaded.predict(x, verbose=0)
+    operation = loaded.get_layer("caw").operation
+    for start in (loaded.train_on_batch, loaded.fit):
+        for factor in (operation.lora_kernel_a, operation.lora_kernel_b):
+            factor.assign(0 * factor.value)
+        loaded.train_function = None
+        start(x, y)
+        assert keras.ops.any(operation.lora_kernel_b != 0)
+    assert np.abs(loaded.predict(x, verbose=0) - before).max() > 1e-4
+
+
 def sharing(kind):
     """Two local layers that share something, or one that holds it twice."""
     tied = keras.layers.Dense(FEATURES, "relu", name="tied")

@@ -21,6 +21,7 @@ import keras_ff
 from keras_ff import layers
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
+from keras_ff.models.without_objectives import without_objectives
 from keras_ff.objectives import LocalObjective
 from keras_ff.objectives import SimilarityMatching
 from keras_ff.objectives import SupervisedContrast
@@ -403,6 +404,29 @@ def test_exported_files_have_no_objectives(tmp_path):
     assert 1 <= shapes.count((3, 3, 4, 4)) <= 2
     assert_same(state(model), before)
     assert len(model.local_layers[0].objectives) == 2
+
+
+@once
+@pytest.mark.filterwarnings("ignore:Layers .* share parts")
+@pytest.mark.parametrize("kind", ["part", "head", "twice"])
+def test_shared_parts_are_exported(kind):
+    tied = keras.layers.Dense(5, "tanh")
+    head = layers.GoodnessProjection(CLASSES)
+
+    def block(name):
+        parts = [tied, keras.layers.ReLU(), tied]
+        return layers.LocalBlock(
+            {"part": tied, "head": keras.layers.Dense(5), "twice": parts}[kind],
+            head if kind == "head" else layers.GoodnessProjection(CLASSES),
+            objectives=[SupervisedContrast(units=4)],
+            name=name,
+        )
+
+    model = ForwardOnlyModel([keras.Input((5,)), block("one"), block("two")])
+    x, _ = data(6)
+    copy = without_objectives(model)
+    assert not any(layer.objectives for layer in copy.local_layers)
+    assert_same([copy.predict(x, verbose=0)], [model.predict(x, verbose=0)])
 
 
 @once
