@@ -162,16 +162,36 @@ def start_averages(optimizer):
     after it; if `fit` ends before, on JAX by an error too, it takes them for
     the weights. Nothing is done if there was a step.
     """
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
-    # Those of a `MultiOptimizer`.
-    for part in getattr(optimizer, "optimizers", [optimizer]):
+    for part in inner_optimizers(optimizer):
         if part.built and part.use_ema and not int(part.iterations.value):
             for variable, average in zip(
                 part._trainable_variables, part._model_variables_moving_average
             ):
                 if average is not None:
                     average.assign(variable)
+
+
+def inner_optimizers(optimizer):
+    """What an optimizer of optimizers is made of, or the optimizer alone."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    # Those of a `MultiOptimizer`.
+    return list(getattr(optimizer, "optimizers", [optimizer]))
+
+
+def excluded_from_weight_decay(optimizer, variables):
+    """What `exclude_from_weight_decay` was told, which is in no config.
+
+    Returns:
+        The paths of those of the variables that were given, and the regular
+        expression of the names, or `None`.
+    """
+    keys = getattr(optimizer, "_exclude_from_weight_decay", ())
+    names = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return (
+        [v.path for v in variables if optimizer._var_key(v) in keys],
+        names and names.pattern,
+    )
 
 
 def is_torch_optimizer(module):

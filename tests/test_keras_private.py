@@ -32,11 +32,21 @@ NAMES = [
     (MODEL, "_initial_epoch", "a second fit of a resumed model"),
     (MODEL.trainable_variables[0], "_value", "weights after Ctrl-C on JAX"),
 ]
-OPTIMIZER = keras.optimizers.SGD(use_ema=True)
-OPTIMIZER.build(MODEL.trainable_variables)
+AVERAGING = keras.optimizers.SGD(use_ema=True)
+AVERAGING.build(MODEL.trainable_variables)
 NAMES += [
-    (OPTIMIZER, name, "weights after an error before the first step, on JAX")
+    (AVERAGING, name, "weights after an error before the first step, on JAX")
     for name in ("_trainable_variables", "_model_variables_moving_average")
+]
+OPTIMIZER = keras.optimizers.SGD()
+OPTIMIZER.exclude_from_weight_decay(var_names=["bias"])
+NAMES += [
+    (OPTIMIZER, name, "what a loaded model excludes from weight decay")
+    for name in (
+        "_exclude_from_weight_decay",
+        "_exclude_from_weight_decay_pattern",
+        "_var_key",
+    )
 ]
 if JAX:
     NAMES += [

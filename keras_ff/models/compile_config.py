@@ -3,7 +3,7 @@ import keras
 from keras_ff import keras_private
 
 
-def portable(config, optimizer, jit_compile):
+def portable(config, optimizer, jit_compile, variables):
     """What Keras saves of `compile`, made to mean the same anywhere.
 
     Args:
@@ -14,6 +14,7 @@ def portable(config, optimizer, jit_compile):
         jit_compile: as it was given. Keras saves what "auto" meant here,
             which may be slow elsewhere: PyTorch compiles for minutes, JAX
             runs uncompiled.
+        variables: those of the model.
 
     Returns:
         Dict of the serialized arguments of `compile`.
@@ -24,7 +25,22 @@ def portable(config, optimizer, jit_compile):
         "auto_scale_loss": False,
         "jit_compile": jit_compile,
     }
+    excluded = [
+        keras_private.excluded_from_weight_decay(part, variables)
+        for part in keras_private.inner_optimizers(optimizer)
+    ]
+    if any(paths or names for paths, names in excluded):
+        config["excluded_from_weight_decay"] = excluded
     return _with_public_names(config)
+
+
+def exclude_from_weight_decay(optimizer, variables, excluded):
+    """Tells a new optimizer what that of `portable` was told."""
+    parts = keras_private.inner_optimizers(optimizer)
+    for part, (paths, names) in zip(parts, excluded):
+        part.exclude_from_weight_decay(
+            [v for v in variables if v.path in paths], names and [names]
+        )
 
 
 def _with_public_names(config):

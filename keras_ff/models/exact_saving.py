@@ -5,6 +5,7 @@ from keras_ff import keras_private
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.composite_layer import freeze_parts_of_frozen
 from keras_ff.layers.composite_layer import mark_shared_parts
+from keras_ff.models.compile_config import exclude_from_weight_decay
 from keras_ff.models.compile_config import portable
 
 
@@ -50,10 +51,15 @@ class ExactSaving:
         config = super().get_compile_config()
         if not config:
             return config
-        return portable(config, self.optimizer, self._jit_compile_argument)
+        return portable(
+            config, self.optimizer, self._jit_compile_argument, self.variables
+        )
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = keras.saving.deserialize_keras_object(config)
+        excluded = config.pop("excluded_from_weight_decay", ())
+        self.compile(**config)
+        exclude_from_weight_decay(self.optimizer, self.variables, excluded)
 
     def save(self, filepath, *args, **kwargs):
         """Saves the model as in `keras.Model`, but not as legacy HDF5."""

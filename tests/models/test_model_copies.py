@@ -228,6 +228,12 @@ def accumulating():
     return keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
 
 
+def excluding():
+    optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "log_temp"])
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
 def scaling():
     inner = keras.optimizers.Adam(0.01)
     return keras.optimizers.LossScaleOptimizer(
@@ -272,6 +278,7 @@ ROWS = {
     "averages": dict(make=two, optimizer=averaging),
     "accumulation": dict(make=two, optimizer=accumulating),
     "muon": dict(make=two, optimizer=muon),
+    "weight_decay": dict(make=two, optimizer=excluding),
     "compile_options": dict(make=two, compile=OPTIONS),
 }
 
@@ -461,6 +468,19 @@ def test_lora_learns_after_a_file(tmp_path):
         start(x, y)
         assert keras.ops.any(operation.lora_kernel_b != 0)
     assert np.abs(loaded.predict(x, verbose=0) - before).max() > 1e-4
+
+
+def test_variables_excluded_from_weight_decay(tmp_path):
+    model = two()
+    optimizer = keras.optimizers.SGD(0.1, weight_decay=1.0)
+    kernel = model.get_layer("block").layers[0].kernel
+    optimizer.exclude_from_weight_decay(var_list=[kernel])
+    model.compile(optimizer)
+    for twin in (by_file(model, tmp_path), by_deepcopy(model, tmp_path)):
+        for variable in twin.trainable_variables:
+            assert twin.optimizer._use_weight_decay(variable) == (
+                variable.path != kernel.path
+            )
 
 
 def sharing(kind):
