@@ -144,6 +144,30 @@ class JaxSync:
         self._values_are_written()
 
 
+class TensorFlowBuild:
+    """A mixin for models on TensorFlow that are traced once.
+
+    Keras makes metrics and the optimizer's variables while it traces a
+    training step. TensorFlow then traces the step once more.
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if self._distribute_strategy is not None:
+            super()._maybe_symbolic_build(iterator, data_batch)
+            return
+        if iterator is not None:
+            # A batch taken from it would not come again.
+            data_batch = iterator._distributed_dataset.element_spec
+            shapes = [
+                getattr(part, "shape", None)
+                for part in keras.tree.flatten(data_batch)
+            ]
+            if any(shape is None or shape.rank is None for shape in shapes):
+                return
+        if not self.run_eagerly:
+            self._symbolic_build(data_batch=data_batch)
+
+
 def end_jax_training(model):
     """Writes the state of a loop on JAX back to the variables."""
     model.jax_state_sync()

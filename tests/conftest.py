@@ -45,13 +45,15 @@ _tests = itertools.count(1)
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "only_on(backend): skip it on the other backends"
-    )
+    for marker in (
+        "only_on(backend): skip it on the other backends",
+        "eager(on=True): no graph on TensorFlow, which takes long to make",
+    ):
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(items):
-    """What no backend changes, and takes long, runs on one of them."""
+    """What no backend changes runs on one of them."""
     for item in items:
         marker = item.get_closest_marker("only_on")
         if marker and keras.backend.backend() not in marker.args:
@@ -65,7 +67,7 @@ def pytest_sessionfinish():
 
 
 @pytest.fixture(autouse=True)
-def fresh_keras():
+def fresh_keras(request):
     """Every test has the same seed and Keras's own settings."""
     # Collections look no more at what earlier tests left: TensorFlow's graphs
     # take longer to collect than most tests to run. All need 2 to 3 GiB.
@@ -73,10 +75,20 @@ def fresh_keras():
     _unmap_old_programs()
     _reset()
     keras.utils.set_random_seed(1234)
+    marker = request.node.get_closest_marker("eager")
+    _run_eagerly(marker is not None and marker.args != (False,))
     yield
+    _run_eagerly(False)
     _reset()
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def _run_eagerly(eager):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(eager)
 
 
 def _unmap_old_programs():

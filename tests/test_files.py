@@ -8,6 +8,8 @@ import pytest
 
 from keras_ff import files
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 class Killed(BaseException):
     """Nothing catches it, as nothing catches SIGKILL."""

@@ -9,6 +9,8 @@ import pytest
 from keras_ff import folder_lock
 from keras_ff.folder_lock import FolderLock
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 def test_held_until_released_or_forgotten(tmp_path):
     path = tmp_path / "lock"

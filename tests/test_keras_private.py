@@ -55,6 +55,23 @@ if JAX:
     ]
 
 
+if keras.backend.backend() == "tensorflow":
+    from keras.src.backend.tensorflow.trainer import TFEpochIterator
+
+    ITERATOR = TFEpochIterator(
+        x=np.zeros((2, 2)), distribute_strategy=MODEL.distribute_strategy
+    )
+    NAMES += [
+        (owner, name, "tracing a training step once, not twice")
+        for owner, name in [
+            (MODEL, "_maybe_symbolic_build"),
+            (MODEL, "_symbolic_build"),
+            (MODEL, "_distribute_strategy"),
+            (ITERATOR, "_distributed_dataset"),
+        ]
+    ]
+
+
 @pytest.mark.parametrize("owner, name, serves", NAMES)
 def test_keras_has(owner, name, serves):
     if name == "_jax_state":

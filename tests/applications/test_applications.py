@@ -16,6 +16,8 @@ from keras_ff.layers import CWConv2D
 from keras_ff.layers import LocalLayer
 from keras_ff.models import ForwardOnlyModel
 
+pytestmark = pytest.mark.eager
+
 METHODS = methods.names()
 CONVOLUTIONAL = {
     "tiny_cnn": applications.tiny_cnn,

@@ -9,6 +9,8 @@ from keras_ff import methods
 from keras_ff import optimizers
 from keras_ff.models import adapt_whitening
 
+pytestmark = pytest.mark.eager
+
 METHODS = [n for n in methods.names() if methods.get(n).makes("auxiliary_head")]
 X = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), "uint8")
 Y = np.arange(20) % 4

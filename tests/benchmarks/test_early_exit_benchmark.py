@@ -7,13 +7,13 @@ import sys
 import pytest
 
 
-@pytest.mark.only_on("tensorflow")
+@pytest.mark.only_on("torch")
 def test_quick_run_writes_table_and_json(tmp_path):
     pytest.importorskip("sklearn")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.early_exit", "--quick"),
-            *("--backends", "tensorflow", "--architectures", "mlp"),
+            *("--backends", "torch", "--architectures", "mlp"),
             *("--losses", "0.01", "1.0", "--output", tmp_path),
         ],
         capture_output=True,
@@ -21,7 +21,7 @@ def test_quick_run_writes_table_and_json(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((tmp_path / "early_exit.json").read_text())
-    (found,) = results["backends"]["tensorflow"].values()
+    (found,) = results["backends"]["torch"].values()
     strict, free = found["early_exit"]
     # Two layers of 20 units on 64 pixels; with all accuracy to lose, all
     # samples leave at the first.

@@ -10,6 +10,8 @@ from benchmarks.gpu import resnet17
 from benchmarks.gpu.__main__ import summary
 from benchmarks.gpu.session import Session
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 def test_parts_lose_nothing(tmp_path):
     pytest.importorskip("PIL")

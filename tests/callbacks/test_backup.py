@@ -17,6 +17,10 @@ import keras_ff
 from keras_ff.callbacks import Backup
 from keras_ff.callbacks.backup_folder import BackupFolder
 
+# What becomes of files no backend changes.
+pytestmark = pytest.mark.only_on("torch")
+every_backend = pytest.mark.only_on("tensorflow", "jax", "torch")
+
 
 class Killed(BaseException):
     pass
@@ -113,7 +117,10 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize(
     "make, owner, name, call, done, kept",
     [
-        (make_forward_only, keras.Model, "save_weights", 3, False, 2),
+        pytest.param(
+            *(make_forward_only, keras.Model, "save_weights", 3, False, 2),
+            marks=every_backend,
+        ),
         (make_keras, keras.Model, "save_weights", 1, False, 0),
         (make_keras, keras.Model, "save_weights", 3, False, 2),
         (make_keras, os, "replace", 1, False, 0),
@@ -153,6 +160,7 @@ def kinds(folder):
     return sorted(re.sub("[0-9a-f]{16}", "#", n) for n in os.listdir(folder))
 
 
+@every_backend
 def test_finished_training_is_not_repeated(tmp_path):
     model, again = make_forward_only(), make_forward_only()
     train(model, tmp_path, epochs=2)
@@ -170,6 +178,7 @@ def test_remove(tmp_path):
     backup.remove()
 
 
+@every_backend
 def test_metrics_that_are_vectors(tmp_path):
     model = make_keras()
     model.compile(
@@ -367,7 +376,6 @@ else:
 """
 
 
-@pytest.mark.only_on("torch")
 def test_second_process_in_a_folder_is_told_at_once(two_epochs, tmp_path):
     shutil.copytree(two_epochs[0], tmp_path, dirs_exist_ok=True)
     model, file = two_epochs[1], str(tmp_path / "backup.lock")
@@ -547,6 +555,7 @@ def test_several_processes_share_a_folder(two_epochs, tmp_path):
     assert record["logs"][2] == {"rank": 0.0}
 
 
+@every_backend
 def test_what_was_restored_goes_on_where_it_ended(tmp_path):
     train(make_forward_only(), tmp_path / "a", epochs=2)
     backup = Backup(tmp_path / "a")

@@ -13,6 +13,8 @@ from keras_ff.callbacks import LocalLearningMonitor
 from keras_ff.contributions import LossAware
 from keras_ff.models import ForwardOnlyModel
 
+pytestmark = pytest.mark.eager
+
 X = np.random.default_rng(0).normal(size=(24, 5)).astype("float32")
 Y = np.arange(24) % 3
 NOISE = keras.initializers.RandomNormal(0.5, 5.0, seed=5)
@@ -129,6 +131,7 @@ def assert_scalars(actual, expected):
         )
 
 
+@pytest.mark.eager(False)
 def test_writes_what_the_model_learned(tmp_path):
     recorder = Recorder()
     history = fit(

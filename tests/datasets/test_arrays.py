@@ -28,6 +28,7 @@ def npz(tmp_path):
     return tmp_path, arrays
 
 
+@pytest.mark.only_on("torch")
 class TestLoadArrays:
     def test_are_the_pixels_of_load(self):
         arrays = datasets.load_arrays("digits", validation_split=0.2, seed=3)
@@ -173,6 +174,7 @@ class TestArrayBatches:
         assert sorted(first) == sorted(second) == list(range(10))
         assert first != second
 
+    @pytest.mark.only_on("torch")
     @pytest.mark.parametrize("shuffle", [True, False])
     def test_shuffling_once_more_is_told(self, shuffle):
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -184,6 +186,7 @@ class TestArrayBatches:
         told = any("shuffled once more" in str(w.message) for w in caught)
         assert told == shuffle
 
+    @pytest.mark.only_on("torch")
     def test_what_was_stopped_within_an_epoch_begins_anew(self):
         batches = datasets.ArrayBatches((self.x, self.y), 2, seed=0)
         batches.on_epoch_begin()
@@ -191,6 +194,7 @@ class TestArrayBatches:
         for _ in range(2):
             assert [len(batches[i][1]) for i in range(3)] == [2, 2, 2]
 
+    @pytest.mark.only_on("torch")
     def test_steps_per_epoch_go_on_where_the_last_epoch_ended(self):
         batches = datasets.ArrayBatches((self.x, self.y), 4, seed=0)
         passes = []
@@ -220,6 +224,7 @@ class TestArrayBatches:
                     np.testing.assert_array_equal(x["a"], batches[i][0]["a"])
                     np.testing.assert_array_equal(y, batches[i][1])
 
+    @pytest.mark.only_on("torch")
     @pytest.mark.parametrize(
         "arguments, error, message",
         [
@@ -240,12 +245,14 @@ class TestArrayBatches:
         with pytest.raises(error, match=message):
             datasets.ArrayBatches(*arguments(self.x, self.y))
 
+    @pytest.mark.only_on("torch")
     @pytest.mark.parametrize("index", [-1, 3])
     def test_batches_that_do_not_exist(self, index):
         batches = datasets.ArrayBatches((self.x, self.y), 4)
         with pytest.raises(IndexError, match=f"3 batches, no {index}"):
             batches[index]
 
+    @pytest.mark.only_on("torch")
     def test_in_order(self):
         batches = datasets.ArrayBatches(
             (self.x, self.y), 4, drop_remainder=True
@@ -255,6 +262,7 @@ class TestArrayBatches:
             [4, 5, 6, 7],
         ]
 
+    @pytest.mark.only_on("torch")
     def test_no_batch(self):
         with pytest.raises(ValueError, match="10 samples.*batch_size=11"):
             datasets.ArrayBatches((self.x, self.y), 11, drop_remainder=True)
@@ -304,10 +312,12 @@ class TestPreprocessing:
         # Nine even shares; the ends would have a quarter and half of others.
         np.testing.assert_allclose(counts / 3000, 1 / 9, atol=0.03)
 
+    @pytest.mark.only_on("torch")
     def test_size_is_checked(self):
         with pytest.raises(ValueError, match="image_size=\\(1, 2, 3\\)"):
             datasets.preprocessing("mnist", image_size=(1, 2, 3))
 
+    @pytest.mark.only_on("torch")
     def test_augment_is_checked(self):
         with pytest.raises(TypeError, match="augment='no'"):
             datasets.preprocessing("mnist", augment="no")

@@ -4,6 +4,8 @@ import pytest
 
 from keras_ff.datasets import AugmentedBatches
 
+pytestmark = pytest.mark.only_on("torch")
+
 X = np.random.default_rng(0).integers(0, 256, (12, 7, 6, 2), "uint8")
 Y = np.arange(12)
 

@@ -11,6 +11,8 @@ from sklearn.datasets import load_digits
 from keras_ff import datasets
 from keras_ff.datasets import sources
 
+pytestmark = pytest.mark.only_on("torch")
+
 NUM_TRAIN, NUM_TEST = 103, 20
 
 # The first labels of epochs 0 and 7 of digits.
@@ -253,6 +255,7 @@ class TestAugment:
         images, labels = collect(load(augment=layer).train)
         np.testing.assert_array_equal(pixels(images), 255 - data[labels])
 
+    @pytest.mark.only_on("tensorflow", "jax", "torch")
     def test_seeded_layers_are_reproducible(self, data):
         def images():
             layers = [
@@ -381,6 +384,7 @@ class TestErrors:
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.only_on("tensorflow", "jax", "torch")
 class TestFit:
     @pytest.fixture
     def model(self):

@@ -7,6 +7,8 @@ import pytest
 
 from keras_ff import datasets
 
+pytestmark = pytest.mark.only_on("torch")
+
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("tensorflow_datasets")
 

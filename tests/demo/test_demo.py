@@ -85,6 +85,7 @@ def check_output(output, folder):
         assert f"Wrote {folder / file}" in output
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("epochs", ["0", "-1", "many"])
 def test_wrong_epochs_are_refused(epochs, capsys):
     with pytest.raises(SystemExit):

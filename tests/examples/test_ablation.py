@@ -13,6 +13,8 @@ import keras_ff
 pytest.importorskip("matplotlib")
 from examples import ablation  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 INFO = types.SimpleNamespace(input_shape=(8, 8, 1), num_classes=10)
 FLAGS = argparse.Namespace(
     width_multiplier=0.1, architecture="tiny_cnn", dataset="digits"
@@ -43,7 +45,6 @@ def test_variants_build(study, variant):
             assert head
 
 
-@pytest.mark.only_on("torch")
 def test_variants_of_the_whitened_network():
     study = ablation.STUDIES["whitened"]
     models = {
@@ -82,7 +83,6 @@ def test_variants_of_the_whitened_network():
         assert first == ("Normalization" if learned else "Whitening2D")
 
 
-@pytest.mark.only_on("torch")
 def test_study_of_the_whitened_network_trains(tmp_path, run_example):
     run_example(
         *("ablation", "whitened", "--dataset", "digits", "--epochs", "2"),
@@ -96,7 +96,6 @@ def test_study_of_the_whitened_network_trains(tmp_path, run_example):
         assert run["0"]["test_accuracy"] > 0.3
 
 
-@pytest.mark.only_on("torch")
 def test_study_resumes_and_reports(tmp_path, run_example, capsys):
     arguments = [
         *("ablation", "hff", "--dataset", "digits", "--epochs", "1"),

@@ -8,6 +8,8 @@ import pytest
 
 from examples.common import run
 
+pytestmark = pytest.mark.only_on("torch")
+
 pytest.importorskip("matplotlib")
 FLAGS = [
     *("--dataset", "digits", "--width-multiplier", "0.1"),
@@ -16,7 +18,6 @@ FLAGS = [
 
 
 # What is killed for good is in test_resume.py.
-@pytest.mark.only_on("tensorflow")
 def test_interrupted_run_goes_on_with_the_same_command(
     tmp_path, run_example, monkeypatch, capsys
 ):
@@ -76,7 +77,6 @@ def test_interrupted_run_goes_on_with_the_same_command(
         run_example(*arguments)
 
 
-@pytest.mark.only_on("torch")
 def test_flags_that_do_not_work_do_not_claim_the_folder(tmp_path, run_example):
     arguments = ["caw_conv", *FLAGS, "1", "--output", tmp_path]
     with pytest.raises(ValueError, match="validation_split"):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.only_on("torch")
+
 pytest.importorskip("matplotlib")
 FLAGS = {
     "hff": ["--prototypes-per-class", "2", "--adapt"],
@@ -11,7 +13,6 @@ FLAGS = {
 }
 
 
-@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("name", FLAGS)
 def test_one_short_run(name, tmp_path, run_example):
     run_example(
@@ -28,7 +29,6 @@ def test_one_short_run(name, tmp_path, run_example):
         assert (tmp_path / file).stat().st_size > 1000
 
 
-@pytest.mark.only_on("torch")
 def test_without_validation_data_and_after_a_kill(
     tmp_path, run_example, capsys
 ):

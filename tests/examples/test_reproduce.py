@@ -22,6 +22,8 @@ from examples.reproduce import settings  # noqa: E402
 from examples.reproduce import table  # noqa: E402
 from examples.reproduce import training_batches  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 def test_published_figures_belong_to_recipes():
     assert set(PUBLISHED) <= set(RECIPES)
@@ -182,7 +184,6 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.only_on("torch")
 def test_killed_whitened_run_goes_on(
     tmp_path, run_example, monkeypatch, capsys
 ):
@@ -234,7 +235,6 @@ def test_killed_whitened_run_goes_on(
         run_example(*command)
 
 
-@pytest.mark.only_on("torch")
 def test_minutes_train_as_so_many_epochs_do(tmp_path, run_example, monkeypatch):
     monkeypatch.setattr(schedule, "SECONDS", 0.0)
     of_minutes = schedule.of_minutes
@@ -262,7 +262,6 @@ def test_minutes_train_as_so_many_epochs_do(tmp_path, run_example, monkeypatch):
     assert losses[0] == losses[1] and len(losses[0]) == 2
 
 
-@pytest.mark.only_on("torch")
 def test_mirrored_images_are_told_of_separately(tmp_path, run_example, capsys):
     rng = np.random.default_rng(0)
     images = {
@@ -318,7 +317,6 @@ def short(family):
     ]
 
 
-@pytest.mark.only_on("torch")
 class TestShortRuns:
     def test_results(self, runs):
         for family in ("deeperforward", "backprop"):
@@ -417,7 +415,6 @@ def test_bad_arguments(arguments, message, run_example, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.only_on("tensorflow")
 def test_streamed_recipe_trains_on_imagenet(tmp_path):
     # ResNet-17 would take longer, and is built elsewhere.
     recipe = RECIPES["hff-resnet17-imagenet2012"]

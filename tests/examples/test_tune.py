@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.only_on("torch")
+
 pytest.importorskip("keras_tuner")
 pytest.importorskip("matplotlib")
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
@@ -55,7 +57,6 @@ def trials(output):
     return {trial["trial"]: trial for trial in results["trials"]}
 
 
-@pytest.mark.only_on("tensorflow")
 def test_worker_killed_within_a_trial_loses_none(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -10,6 +10,8 @@ import keras_ff
 from keras_ff import applications
 from keras_ff import methods
 
+pytestmark = pytest.mark.eager
+
 # From the papers, or, where they are silent, what was decided here: dropout,
 # clipping, first and last learning rate, weight decay, contribution, loss.
 SETTINGS = {
@@ -140,6 +142,7 @@ def test_outside_method_in_every_architecture(name, path):
     assert isinstance(model.contribution, keras_ff.contributions.Uniform)
 
 
+@pytest.mark.eager(False)
 def test_outside_method_trains(path):
     method = methods.get(path)
     model = applications.mlp((6,), 2, method=path, units=(8, 6))

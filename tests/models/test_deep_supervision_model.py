@@ -13,6 +13,8 @@ from keras_ff import objectives
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import DeepSupervisionModel
 
+pytestmark = pytest.mark.eager
+
 RATE = 0.1
 
 
@@ -50,6 +52,7 @@ def in_order(model):
     return [v for layer in layers for v in (layer.kernel, layer.bias)]
 
 
+@pytest.mark.eager(False)
 def test_a_step_follows_the_summed_losses_across_layers():
     x, y = data(8)
     model = make()

@@ -20,6 +20,8 @@ from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models.stage import Stage
 
+pytestmark = pytest.mark.eager
+
 
 def confidences(combined):
     odds = np.exp(combined - combined.max(-1, keepdims=True))
@@ -70,6 +72,7 @@ CASES = {
 }
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize("case", CASES)
 def test_every_sample_leaves_where_it_is_decided(case):
     make, exits = CASES[case]
@@ -181,6 +184,7 @@ def test_several_inputs():
     assert_close([predictions], [expected], 1e-4, 1e-5)
 
 
+@pytest.mark.eager(False)
 def test_weights_that_change_are_seen():
     # A trained model must not leave by the exits of an untrained one.
     model = dense_model(2, contribution=Weights([1.0, 1.0]))

@@ -17,6 +17,8 @@ from keras_ff.datasets import ArrayBatches
 from keras_ff.models import ForwardForwardModel
 from keras_ff.models import load_model
 
+pytestmark = pytest.mark.eager
+
 SHAPE = (4, 2)
 X, Y = data(24, SHAPE)
 
@@ -192,6 +194,7 @@ def draw_the_next_class(model):
     )
 
 
+@pytest.mark.eager(False)
 def test_a_step_follows_the_gradient_of_positive_and_negative_data():
     model = with_readout(compiled(rate=0.1))
     draw_the_next_class(model)
@@ -234,6 +237,7 @@ def test_hard_negatives_follow_the_readout():
     assert np.mean(uniform == 1) == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.eager(False)
 def test_the_readout_learns_from_its_own_loss():
     model = with_readout(compiled(rate=0.1))
     by_hand = ByHand(model)
@@ -311,6 +315,7 @@ def test_no_gradient_leaves_a_layer():
     np.testing.assert_allclose(*results, rtol=1e-6)
 
 
+@pytest.mark.eager(False)
 def test_fit_learns_saves_and_loads(tmp_path):
     x, y = data(240, SHAPE)
     model = make(units=32, layer_options=dict(peer_normalization=0.03))
@@ -360,6 +365,7 @@ def test_contributions_and_layer_metrics():
         assert 0 <= logs[f"local_{i}_accuracy"][0] <= 1
 
 
+@pytest.mark.eager(False)
 def test_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = make()
@@ -376,6 +382,7 @@ def test_summary_names_the_overlay_and_the_layers(capsys):
         assert name in printed
 
 
+@pytest.mark.eager(False)
 def test_bad_label_in_a_stream_is_not_trained_on():
     model = compiled()
     before = [numpy(v) for v in model.weights]

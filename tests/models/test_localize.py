@@ -11,6 +11,8 @@ from keras_ff.models import load_model
 from keras_ff.models import localize
 from keras_ff.models.graph import cut_points
 
+pytestmark = pytest.mark.eager
+
 SHAPE = (8, 8, 2)
 
 
@@ -75,6 +77,7 @@ def test_cut_by_number(cut, parts):
         assert model.local_layers[1].layers[0].layers[-1].name == "relu"
 
 
+@pytest.mark.eager(False)
 def test_trains_locally_saves_and_loads(tmp_path):
     model = localize(residual(), CLASSES, cut=3, layer_metrics=True)
     model.compile(optimizer=keras.optimizers.Adam(0.01))

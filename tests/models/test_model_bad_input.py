@@ -27,6 +27,8 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel
 
+pytestmark = pytest.mark.eager
+
 BATCH = 4
 
 
@@ -306,6 +308,7 @@ def assert_stopped(model, stream, good, error, match, **kwargs):
     return model
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize(
     "source, value", list(zip(SOURCES, [CLASSES, -1, CLASSES, -1]))
 )
@@ -335,6 +338,7 @@ def test_streamed_bad_label_with_a_loss_of_keras():
     )
 
 
+@pytest.mark.eager(False)
 def test_streamed_bad_label_with_batch_normalization():
     assert_stopped(
         rich_model(),
@@ -453,6 +457,7 @@ def test_streamed_rows_in_bfloat16():
     assert float(count_wrong(1.01 * rows, 1000, True)[0]) == 2
 
 
+@pytest.mark.eager(False)
 def test_rows_of_several_classes():
     """What a loss takes that scores every class by itself."""
     rows = np.minimum(ONE_HOT + ONE_HOT[::-1], 1)
@@ -471,6 +476,7 @@ def test_rows_of_several_classes():
         model.fit(((X, r) for r in [rows - 1]), verbose=0)
 
 
+@pytest.mark.eager(False)
 @pytest.mark.only_on("tensorflow")
 @pytest.mark.parametrize("shape", [None, (None, None)])
 def test_streamed_labels_of_unknown_shape(shape):
@@ -527,6 +533,7 @@ def nan_input(x, y):
     return x, y
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize("kind", ["dense", "assigned", "batch_normalization"])
 def test_nan_input_stops_training_untouched(kind):
     start = {
@@ -606,6 +613,7 @@ def test_nan_on_train_on_batch():
     assert np.abs(state(model)[0] - before[0]).max() > 0
 
 
+@pytest.mark.eager(False)
 def test_nan_after_many_batches_stops_before_the_epochs_end():
     model = compiled()
     seen = []
@@ -627,6 +635,7 @@ class NaNAtLast(keras.optimizers.schedules.LearningRateSchedule):
         return keras.ops.where(step >= 3, float("nan"), 0.1)
 
 
+@pytest.mark.eager(False)
 def test_weights_that_the_last_step_of_an_epoch_makes_nan():
     model = dense_model()
     model.compile(optimizer=keras.optimizers.SGD(NaNAtLast()))
@@ -640,6 +649,7 @@ def test_weights_that_the_last_step_of_an_epoch_makes_nan():
         model.calibrate_early_exit(X, Y)
 
 
+@pytest.mark.eager(False)
 def test_gradients_that_overflow_under_a_loss_scale_change_no_statistics():
     keras.config.set_dtype_policy("mixed_float16")
     model = rich_model()

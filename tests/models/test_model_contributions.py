@@ -26,6 +26,8 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
+pytestmark = pytest.mark.eager
+
 SIZE = 22  # Not a multiple of the batch size.
 BATCH = 8
 
@@ -101,6 +103,7 @@ def test_fixed_contributions_stay(name):
     assert_same([model.contribution.weights], [before])
 
 
+@pytest.mark.eager(False)
 def test_loss_aware_is_the_softmax_of_validation_losses():
     model = ForwardOnlyModel(
         [
@@ -222,6 +225,7 @@ def test_validation_without_samples_rewrites_nothing(validation, message):
     assert_same([model.contribution.weights], [before])
 
 
+@pytest.mark.eager(False)
 def test_weights_follow_every_epoch_and_survive_saving(tmp_path):
     model = dense_model(3, contribution=LossAware())
     seen = []
@@ -286,6 +290,7 @@ def counting_model(contribution, num_layers=4):
     )
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize(
     "weights, called",
     [
@@ -334,6 +339,7 @@ def test_predict_skips_a_branch_that_does_not_contribute():
     assert CALLS == ["1"]
 
 
+@pytest.mark.eager(False)
 def test_predict_after_the_weights_changed_is_not_stale():
     model = dense_model(3, contribution=Fixed([1, 0, 0], [0, 0.5, 2]))
     x, y = data(8)
@@ -354,6 +360,7 @@ def test_predict_after_the_weights_changed_is_not_stale():
     assert_close([model.predict(x, verbose=0)], [model.goodness(x)[:, 0]])
 
 
+@pytest.mark.eager(False)
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles nothing")
 def test_predict_is_compiled_once_for_the_same_layers():
     model = counting_model(Fixed([1, 1, 0, 0], [2, 3, 0, 0]))

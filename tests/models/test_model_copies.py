@@ -30,6 +30,8 @@ from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
+pytestmark = pytest.mark.eager
+
 MAP = (6, 6, 1)
 
 

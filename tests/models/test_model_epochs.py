@@ -16,6 +16,8 @@ from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 from keras_ff.regularizers import AssignmentOrthogonality
 
+pytestmark = pytest.mark.eager
+
 DECAY = 0.5
 FACTOR = 3.0
 WARMUP = 4
@@ -62,6 +64,7 @@ def losses_by_hand(model, epoch, x, y):
     return crossentropy(hidden @ shares, y).mean(), penalty
 
 
+@pytest.mark.eager(False)
 def test_temperature_and_warmup_follow_the_epochs():
     model = scheduled_model()
     x, y = data(20)

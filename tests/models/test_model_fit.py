@@ -384,6 +384,25 @@ def test_run_eagerly_changes_nothing():
     assert_close(results[1], results[0])
 
 
+@pytest.mark.only_on("tensorflow")
+@pytest.mark.parametrize("method", ["fit", "train_on_batch"])
+def test_a_step_is_traced_once(method):
+    """Tracing takes seconds: a variable made meanwhile has it done twice."""
+    traced = []
+
+    class Traced(ForwardOnlyModel):
+        def train_step(self, data):
+            traced.append(data)
+            return super().train_step(data)
+
+    model = Traced([keras.Input((FEATURES,)), dense_block("local")])
+    model.compile("adam", metrics=["accuracy"])
+    options = {"verbose": 0} if method == "fit" else {}
+    for _ in range(2):
+        getattr(model, method)(*data(), **options)
+    assert len(traced) == 1
+
+
 @pytest.mark.skipif(
     BACKEND != "tensorflow",
     reason="JAX compiles always, PyTorch's compiler is left to its users",

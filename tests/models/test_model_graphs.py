@@ -18,6 +18,8 @@ from tiny_models import state
 from keras_ff import layers
 from keras_ff.models import ForwardOnlyModel
 
+pytestmark = pytest.mark.eager
+
 RATE = 0.1
 MAP = (4, 4, 2)
 
@@ -314,6 +316,7 @@ GRAPHS = [
 
 
 @pytest.mark.filterwarnings("ignore:Layers .* share parts")
+@pytest.mark.eager(False)
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph.__name__)
 def test_graph_trains_and_predicts_as_by_hand(graph):
     graph = graph()

@@ -26,6 +26,8 @@ from keras_ff.objectives import LocalObjective
 from keras_ff.objectives import SimilarityMatching
 from keras_ff.objectives import SupervisedContrast
 
+pytestmark = pytest.mark.eager
+
 RATE = 0.1
 # What no backend changes.
 once = pytest.mark.only_on("torch")
@@ -129,6 +131,7 @@ def losses_by_hand(model, x, y, weights, reduction, training):
     return total
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize(
     "reduction",
     [
@@ -263,6 +266,7 @@ def test_a_batch_without_pairs_trains_on_the_goodness():
     assert any("dense" in part for part in changed)
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize(
     "policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=once)]
 )

@@ -18,6 +18,8 @@ from tiny_models import rich_model
 from keras_ff.contributions import LossAware
 from keras_ff.models import ForwardOnlyModel
 
+pytestmark = pytest.mark.eager
+
 SIZE = 22
 BATCH = 8
 
@@ -75,6 +77,7 @@ def test_goodness_of_streamed_data():
     assert_close([goodness], [model.goodness(x[: 2 * BATCH])])
 
 
+@pytest.mark.eager(False)
 def test_layer_metrics_in_the_logs():
     model = branched_model(layer_metrics=True, contribution=LossAware())
     model.compile(optimizer=keras.optimizers.SGD(0.2))

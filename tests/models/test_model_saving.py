@@ -32,6 +32,8 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
+pytestmark = pytest.mark.eager
+
 SCRIPT = pathlib.Path(__file__).with_name("continue_training.py")
 
 
@@ -74,6 +76,7 @@ def compiled(model, optimizer=None):
     return model
 
 
+@pytest.mark.eager(False)
 @pytest.mark.parametrize("kind", ["dropout", "multi_optimizer"])
 def test_loaded_model_is_the_same_and_trains_on_identically(kind, tmp_path):
     make = dropout_model if kind == "dropout" else rich_model
@@ -276,6 +279,7 @@ def saved_here(tmp_path_factory):
     return folder / "data.npz", results
 
 
+@pytest.mark.eager(False)
 def test_another_backend_loads_predicts_and_trains_on_alike(saved_here):
     # In a ring, every backend saves for one and loads from one.
     other = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}[

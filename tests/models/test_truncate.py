@@ -26,6 +26,8 @@ from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
+pytestmark = pytest.mark.eager
+
 
 def names(model):
     return [layer.name for layer in model.local_layers]

@@ -22,6 +22,8 @@ from keras_ff.tuners import ForwardOnlyHyperModel  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
 from keras_ff.tuners.reliable import keras_tuner_private  # noqa: E402
 
+pytestmark = pytest.mark.eager
+
 SHAPE, CLASSES = (8, 8, 1), 4
 METHODS = keras_ff.methods.names()
 COMMON = {

@@ -10,6 +10,8 @@ keras_tuner = pytest.importorskip("keras_tuner")
 
 from keras_ff.tuners.trial_backup import TrialBackup  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 VALUES = {"learning_rate": 0.1}
 
 

@@ -7,6 +7,8 @@ from matplotlib.colors import to_rgba
 from keras_ff import visualization
 from keras_ff.visualization.style import spread
 
+pytestmark = pytest.mark.only_on("torch")
+
 HISTORY = {
     "loss": [2.0, 1.0],
     "accuracy": [0.4, 0.6],

@@ -4,6 +4,8 @@ import pytest
 from keras_ff import visualization
 from keras_ff.models.early_exit import EarlyExitPrediction
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 class TestEarlyExits:
     def test_draws_shares(self):

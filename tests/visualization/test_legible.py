@@ -8,6 +8,8 @@ from visualization.overlaps import overlaps
 import keras_ff
 from keras_ff import visualization
 
+pytestmark = pytest.mark.only_on("torch")
+
 RNG = np.random.default_rng(0)
 
 

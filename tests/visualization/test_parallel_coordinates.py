@@ -5,6 +5,8 @@ from matplotlib.colors import to_rgba
 from keras_ff import visualization
 from keras_ff.visualization.parallel_coordinates import UNUSED
 
+pytestmark = pytest.mark.only_on("torch")
+
 POINTS = [
     {"method": "caw", "rate": 0.1, "temperature": 5.0},
     {"method": "prototype", "rate": 0.001},

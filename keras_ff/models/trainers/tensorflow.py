@@ -1,9 +1,10 @@
 import tensorflow as tf
 
+from keras_ff import keras_private
 from keras_ff.models.trainers.local_step import LocalStep
 
 
-class LocalTrainer(LocalStep):
+class LocalTrainer(keras_private.TensorFlowBuild, LocalStep):
     """The local step on TensorFlow: a layer waits for the last's gradients."""
 
     def train_step(self, data):

@@ -9,6 +9,8 @@ import pytest
 import keras_ff
 from examples.common import schedule
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 class Slow(keras_ff.datasets.ArrayBatches):
     """Batches that take 30 milliseconds each, as a pipeline may."""
@@ -37,7 +39,6 @@ def test_speed_counts_steps_data_and_validation(monkeypatch):
     assert both["seconds_of_an_epoch"] > 9 * 0.03
 
 
-@pytest.mark.only_on("torch")
 def test_whole_epochs_fit_into_the_minutes():
     speed = {"seconds_of_an_epoch": 50.0, "seconds_to_start": 30.0}
     # 30 + 5 * 50 seconds are less than 5 minutes, one epoch more is not.

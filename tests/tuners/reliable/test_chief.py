@@ -22,6 +22,8 @@ from keras_ff.tuners.reliable.chief import Chief  # noqa: E402
 from keras_ff.tuners.reliable.keras_tuner_private import message  # noqa: E402
 from keras_ff.tuners.reliable.keras_tuner_private import stub  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 @pytest.mark.parametrize(
     "ip, open_to_others",

@@ -24,6 +24,8 @@ import keras_ff  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
 from keras_ff.tuners.reliable import keras_tuner_private  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 ROOT = pathlib.Path(keras_ff.__file__).parents[1]
 ORACLE = keras_tuner.oracles.RandomSearchOracle("val_loss")
 BEST = tuner_utils.SaveBestEpoch(ORACLE.objective, "x.weights.h5")

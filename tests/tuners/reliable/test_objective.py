@@ -10,6 +10,8 @@ import keras_ff  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
 from keras_ff.tuners.reliable.logged_names import logged_names  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 X = np.zeros((8, 2), "float32")
 Y = np.arange(8) % 3
 VALIDATED = dict(validation_data=(X, Y))

@@ -24,6 +24,8 @@ from keras_ff import folder_lock  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
 from keras_ff.tuners.reliable.chief import Chief  # noqa: E402
 
+pytestmark = pytest.mark.only_on("torch")
+
 
 class Killed(BaseException):
     """Nothing catches it, as nothing catches SIGKILL."""
