@@ -92,9 +92,6 @@ PICTURES = {
 }
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="pictures are drawn by matplotlib"
-)
 @pytest.mark.parametrize("count", [10, 100])
 @pytest.mark.parametrize("picture", PICTURES)
 def test_no_text_lies_on_another(picture, count):
