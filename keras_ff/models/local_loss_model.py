@@ -12,6 +12,7 @@ from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.lora import start_lora
 from keras_ff.models.loss_rules import check_loss
+from keras_ff.models.loss_rules import metrics_take_rows
 from keras_ff.models.readout import Readout
 from keras_ff.models.soundness import raise_if_data_wrong
 from keras_ff.models.soundness import raise_if_unsound
@@ -110,7 +111,8 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
                 layer. `None` means `keras_ff.losses.LocalCrossentropy()`.
             loss_weights: not supported; there is one prediction.
             metrics: metrics of the combined prediction. `None` means
-                `["accuracy"]`.
+                `["accuracy"]`. Those of Keras get labels in the form that
+                they take.
             **kwargs: the other arguments of `keras.Model.compile`.
         """
         if loss_weights is not None:
@@ -119,7 +121,9 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
                 f"weights. Received: loss_weights={loss_weights}"
             )
         self._check_layers()
-        self._metrics_take_rows = None
+        self._metrics_take_rows = metrics_take_rows(
+            [metrics, kwargs.get("weighted_metrics")]
+        )
         super().compile(
             optimizer=optimizer,
             loss=check_loss(loss, self._default_loss),

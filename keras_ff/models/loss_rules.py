@@ -1,8 +1,10 @@
-"""Which losses a model takes, and which labels a loss takes."""
+"""Which losses a model takes, and which labels losses and metrics take."""
 
 import inspect
 
 from keras import losses
+from keras import metrics
+from keras import tree
 
 from keras_ff.labels import is_rows
 from keras_ff.losses.label_loss import LabelLoss
@@ -17,6 +19,24 @@ _UNFIT = {
     "poisson": "takes positive rates, goodness is logits",
     "circle": "compares the embeddings of a batch",
     "ctc": "scores sequences",
+}
+
+# Of Keras's metrics that compare number by number, or row by row.
+_METRICS_OF_ROWS = {
+    "auc",
+    "binaryaccuracy",
+    "binarycrossentropy",
+    "categoricalaccuracy",
+    "categoricalcrossentropy",
+    "categoricalhinge",
+    "cosinesimilarity",
+    "fbetascore",
+    "kldivergence",
+    "meanabsoluteerror",
+    "meansquarederror",
+    "precision",
+    "recall",
+    "topkcategoricalaccuracy",
 }
 
 
@@ -103,6 +123,50 @@ def check_form(loss, y):
             + ("" if sparse else "keras.utils.to_categorical makes rows; ")
             + "keras_ff.losses.LocalCrossentropy takes both."
         )
+
+
+def metrics_take_rows(given):
+    """Which labels metrics of Keras take: a metric itself checks nothing.
+
+    Args:
+        given: metrics, as `compile` takes them.
+
+    Returns:
+        bool. `None` if they take either, or are not Keras's.
+
+    Raises:
+        ValueError: if some take rows and others class numbers.
+    """
+    found = {}
+    for metric in tree.flatten(given):
+        for name in _names(metric):
+            if name.startswith("sparse") or name in _METRICS_OF_ROWS:
+                found.setdefault(not name.startswith("sparse"), metric)
+    if len(found) == 2:
+        raise ValueError(
+            "All metrics see the same labels: class numbers, or one-hot rows. "
+            f"Received: {found[False]!r}, which takes numbers, and "
+            f"{found[True]!r}, which takes rows. Use one kind; 'accuracy' "
+            "takes both."
+        )
+    return next(iter(found), None)
+
+
+def _names(metric):
+    """The names of a metric of Keras, with all that it derives from."""
+    if isinstance(metric, str):
+        try:
+            metric = metrics.get(metric)
+        except ValueError:
+            # "accuracy" and the like, which Keras looks up later.
+            return
+    if isinstance(metric, metrics.Metric):
+        types = type(metric).__mro__
+    else:
+        types = [metric]
+    for kind in types:
+        if getattr(kind, "__module__", "").startswith("keras."):
+            yield getattr(kind, "__name__", "").replace("_", "").lower()
 
 
 def _function_name(loss):

@@ -287,6 +287,22 @@ def test_accuracy_of_labels_in_the_other_form(first, then, turn):
     assert found[1] == pytest.approx(right)
 
 
+@pytest.mark.parametrize("rows", [True, False])
+def test_metrics_get_labels_in_the_form_that_they_take(rows):
+    x, y = data(SIZE)
+    model = dense_model()
+    right = accuracy(model.predict(x, verbose=0), y)
+    of_rows = ["categorical_accuracy", keras.metrics.TopKCategoricalAccuracy(2)]
+    sparse = [keras.metrics.SparseCategoricalAccuracy()]
+    model.compile(sgd(), metrics=of_rows if rows else sparse)
+    for labels in LABELS.values():
+        # As many samples in a batch as classes: nothing fails by shape.
+        _, *found = model.evaluate(x, labels(y), CLASSES, verbose=0)
+        assert found[0] == pytest.approx(right)
+    with pytest.raises(ValueError, match="class numbers, or one-hot rows.*Spa"):
+        model.compile(sgd(), metrics=of_rows, weighted_metrics=sparse)
+
+
 def test_integer_column_and_one_hot_labels_train_alike():
     integers, column, one_hot = [
         results_with(labels, LocalCrossentropy(0.1)) for labels in LABELS
