@@ -24,6 +24,7 @@ import keras
 
 import keras_ff
 from benchmarks.measure import machine
+from examples.common import allocator
 from examples.common import folder
 from examples.common import mirrored
 from examples.common import pictures
@@ -101,6 +102,7 @@ def _finished(output, config):
 
 def _train(flags, config, build, rates, load, prepare):
     output = flags.output
+    allocator.keep_freed_memory()
     keras.config.set_dtype_policy(flags.dtype)
     info = keras_ff.datasets.info(flags.dataset)
 

@@ -35,6 +35,7 @@ def variants():
         "grid 4": network(grid=4),
         "no auxiliary convolution": network(auxiliary_channels=None),
         "auxiliary convolution 1x1": network(auxiliary_kernel_size=1),
+        "auxiliary convolution on whole maps": network(auxiliary_size=None),
         "instance normalization": network(normalization="instance"),
         "no normalization": network(normalization=None),
         "2 convolutions a loss": network(convolutions_per_block=2),

@@ -2,6 +2,7 @@ import keras
 
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
+from keras_ff.layers.average_pooling2d import AveragePooling2D
 
 
 @architecture("conv")
@@ -68,5 +69,5 @@ def resnet17(
         x = conv(x, block)
         if block < 3:
             x = keras.layers.Concatenate(build.channel_axis)([x, shortcut])
-            shortcut = keras.layers.AveragePooling2D(2, padding="same")(x)
+            shortcut = AveragePooling2D(2, padding="same")(x)
     return build.finish()

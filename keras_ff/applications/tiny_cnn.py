@@ -1,7 +1,6 @@
-import keras
-
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
+from keras_ff.layers.average_pooling2d import AveragePooling2D
 
 
 @architecture("conv")
@@ -55,9 +54,9 @@ def tiny_cnn(
     # Smaller ones would be averaged over a whole map, whose mean is zero.
     build.check_images(6)
     x = build.conv(build.start, 100, 5)
-    x = keras.layers.AveragePooling2D(2)(x)
+    x = AveragePooling2D(2)(x)
     x = build.conv(x, 200, 5)
-    x = keras.layers.AveragePooling2D(2)(x)
+    x = AveragePooling2D(2)(x)
     x = build.conv(x, 400, 3)
     build.conv(x, 400, 3)
     return build.finish()

@@ -1,7 +1,6 @@
-import keras
-
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
+from keras_ff.layers.average_pooling2d import AveragePooling2D
 
 
 @architecture("conv")
@@ -60,7 +59,7 @@ def vgg14(
     ):
         # The average of a whole map is nothing where its mean is zero.
         if group and not {1, 2} & set(build.size(x)):
-            x = keras.layers.AveragePooling2D(2)(x)
+            x = AveragePooling2D(2)(x)
         for _ in range(depth):
             x = build.conv(x, channels, 3)
     return build.finish()

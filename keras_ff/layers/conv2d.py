@@ -1,20 +1,32 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.map_order import in_backend_order
 
+
+@keras.saving.register_keras_serializable(package="keras_ff")
 class Conv2D(keras.layers.Conv2D):
-    """Keras's convolution; kernels of one pixel see only what they take.
+    """Keras's convolution, without copies of its maps on PyTorch.
 
-    With strides it is the same, and less work. PyTorch writes beyond its
-    memory there (docs/upstream.md).
+    Kernels of one pixel see only what they take. With strides it is the same,
+    and less work. PyTorch writes beyond its memory there (docs/upstream.md).
     """
 
     def convolution_op(self, inputs, kernel):
-        if self.kernel_size != (1, 1) or self.strides == (1, 1):
-            return super().convolution_op(inputs, kernel)
-        rows, columns = (slice(None, None, step) for step in self.strides)
-        if self.data_format == "channels_first":
-            taken = inputs[:, :, rows, columns]
-        else:
-            taken = inputs[:, rows, columns]
-        return ops.conv(taken, kernel, data_format=self.data_format)
+        strides = self.strides
+        if self.kernel_size == (1, 1) and strides != (1, 1):
+            rows, columns = (slice(None, None, step) for step in strides)
+            if self.data_format == "channels_first":
+                inputs = inputs[:, :, rows, columns]
+            else:
+                inputs = inputs[:, rows, columns]
+            strides = 1
+        return in_backend_order(
+            ops.conv,
+            inputs,
+            self.data_format,
+            kernel=kernel,
+            strides=strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+        )

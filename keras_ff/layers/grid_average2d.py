@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.map_order import in_backend_order
+
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class GridAverage2D(keras.layers.AdaptiveAveragePooling2D):
@@ -27,7 +29,12 @@ class GridAverage2D(keras.layers.AdaptiveAveragePooling2D):
         for axis in axes:
             if inputs.shape[axis] == 1:
                 inputs = ops.repeat(inputs, self.cells, axis=axis)
-        return super().call(inputs)
+        return in_backend_order(
+            ops.adaptive_average_pool,
+            inputs,
+            self.data_format,
+            output_size=self.output_size,
+        )
 
     def get_config(self):
         config = super().get_config()

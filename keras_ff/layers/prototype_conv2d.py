@@ -92,7 +92,7 @@ class PrototypeConv2D(KernelLayer):
     ):
         embedding = None
         if embedding_size is not None:
-            embedding = keras.layers.Conv2D(
+            embedding = Conv2D(
                 embedding_size,
                 embedding_kernel_size,
                 padding="same",

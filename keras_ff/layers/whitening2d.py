@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff.checks import check_images
+from keras_ff.layers.map_order import in_backend_order
 
 CHUNK = 256
 
@@ -195,11 +196,12 @@ class Whitening2D(keras.layers.Layer):
         dtype = self.compute_dtype
         # Dark and light patches differ by less than bfloat16 resolves.
         x = ops.cast(inputs, "float32")
-        x = ops.conv(
+        x = in_backend_order(
+            ops.conv,
             x,
-            ops.cast(self.kernel, "float32"),
+            self.data_format,
+            kernel=ops.cast(self.kernel, "float32"),
             padding=self.padding,
-            data_format=self.data_format,
         )
         shape = [1] * 4
         shape[self._channel_axis] = -1

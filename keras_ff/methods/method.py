@@ -6,6 +6,7 @@ from keras_ff import contributions
 from keras_ff.contributions import Uniform
 from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import LocalBlock
+from keras_ff.layers.conv2d import Conv2D
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
 
@@ -104,7 +105,7 @@ class Method:
         name=None,
         **head_options,
     ):
-        conv = keras.layers.Conv2D(
+        conv = Conv2D(
             filters,
             kernel_size,
             strides=strides,

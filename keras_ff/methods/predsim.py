@@ -1,6 +1,7 @@
 import keras
 
 from keras_ff.layers import GoodnessProjection
+from keras_ff.layers.conv2d import Conv2D
 from keras_ff.methods.projection import Projection
 from keras_ff.objectives import SimilarityMatching
 
@@ -46,7 +47,7 @@ class Predsim(Projection):
         dtype=None,
         **options,
     ):
-        conv = keras.layers.Conv2D(
+        conv = Conv2D(
             filters,
             kernel_size,
             strides=strides,

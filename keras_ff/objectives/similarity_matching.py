@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_ff.checks import check_integer
 from keras_ff.layers.local_objective import LocalObjective
+from keras_ff.layers.map_order import in_backend_order
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
 
@@ -97,8 +98,8 @@ class SimilarityMatching(LocalObjective):
         kernel = ops.cast(self.kernel, self.compute_dtype)
         if len(features.shape) == 2:
             return ops.matmul(features, kernel)
-        return ops.conv(
-            features, kernel, padding="same", data_format=self.data_format
+        return in_backend_order(
+            ops.conv, features, self.data_format, kernel=kernel, padding="same"
         )
 
     def sample_losses(self, projection, labels, present):

@@ -166,6 +166,30 @@ def test_without_auxiliary_convolution():
 
 
 @pytest.mark.only_on("torch")
+@pytest.mark.parametrize(
+    "pixels,size,expected",
+    [
+        (32, 8, [8, 8, 8, 8, 8, 4]),
+        (28, 8, [7, 7, 7, 7, 7, 3]),
+        (12, 8, [6, 6, 6, 3, 3, 1]),
+        (32, None, [32, 16, 16, 8, 8, 4]),
+    ],
+)
+def test_auxiliary_convolutions_see_averages(pixels, size, expected):
+    model = applications.whitened_cnn(
+        (pixels, pixels, 3), 4, width_multiplier=0.1, auxiliary_size=size
+    )
+    found = []
+    for layer in model.local_layers:
+        shape = layer.compute_output_shape(layer.input.shape)[0]
+        for part in layer.head.layers:
+            shape = part.compute_output_shape(shape)
+            if isinstance(part, keras.layers.Conv2D):
+                found.append(shape[1])
+    assert found == expected
+
+
+@pytest.mark.only_on("torch")
 def test_dropout_follows_every_activation():
     for dropout, rates in ((0.0, []), (0.2, [0.2] * 6), (None, [0.1] * 6)):
         model = build("projection", dropout=dropout)
@@ -200,6 +224,7 @@ def test_dropout_follows_every_activation():
         (dict(convolutions_per_block=7), "There are 6 convolutions"),
         (dict(dropout=1), r"`dropout` must be in \[0, 1\)"),
         (dict(grid=0), "`grid` must be at least 1"),
+        (dict(auxiliary_size=0), "`auxiliary_size` must be at least 1"),
         (dict(normalization="layer"), "one of .*Received: normalization='lay"),
     ],
 )
