@@ -5,7 +5,7 @@ from keras import tree
 def export(
     method, inputs, filepath, format, verbose, input_signature, **kwargs
 ):
-    """See `ForwardOnlyModel.export`; `method` is Keras's own."""
+    """See `LocalLossModel.export`; `method` is Keras's own."""
     if input_signature is None:
         # Keras exports ONNX only of what has been called or has one.
         input_signature = [

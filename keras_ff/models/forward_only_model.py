@@ -4,7 +4,6 @@ from keras_ff.keras_private import producer
 from keras_ff.layers import LocalLayer
 from keras_ff.models.early_exit import predict_early_exit
 from keras_ff.models.exit_calibration import calibrate_early_exit
-from keras_ff.models.exporting import export
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.local_loss_model import LocalLossModel
 from keras_ff.models.pruned import pruned
@@ -301,12 +300,6 @@ class ForwardOnlyModel(LocalLossModel):
                 format on this backend, with a note that says so.
         """
         model = without_objectives(self)
-        export(
-            pruned(model, super(ForwardOnlyModel, model).export),
-            model.input,
-            filepath,
-            format,
-            verbose,
-            input_signature,
-            **kwargs,
+        pruned(model, super(ForwardOnlyModel, model).export)(
+            filepath, format, verbose, input_signature, **kwargs
         )

@@ -8,6 +8,7 @@ from keras_ff.labels import is_rows
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.connect import connect
 from keras_ff.models.exact_saving import ExactSaving
+from keras_ff.models.exporting import export
 from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.lora import start_lora
@@ -222,6 +223,25 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
         """Combined goodness (logits) of samples, as in `keras.Model`."""
         check_samples(x)
         return super().predict(x, *args, **kwargs)
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
+        """Exports the combined prediction, as in `keras.Model`."""
+        export(
+            super().export,
+            self.input,
+            filepath,
+            format,
+            verbose,
+            input_signature,
+            **kwargs,
+        )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         # Keras asks for metrics first, to build them.

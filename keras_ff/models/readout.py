@@ -3,6 +3,8 @@ import random
 import keras
 from keras import ops
 
+from keras_ff.checks import check_bool
+from keras_ff.checks import check_number
 from keras_ff.contributions import Contribution
 from keras_ff.contributions import Uniform
 
@@ -49,11 +51,11 @@ class Readout(keras.layers.Layer):
                 f"contribution={contribution!r} of type "
                 f"{type(contribution).__name__}"
             )
-        if layer_clipnorm is not None and layer_clipnorm <= 0:
-            raise ValueError(
-                "`layer_clipnorm` must be positive or None. "
-                f"Received: layer_clipnorm={layer_clipnorm}"
+        if layer_clipnorm is not None:
+            layer_clipnorm = check_number(
+                "layer_clipnorm", layer_clipnorm, positive=True
             )
+        check_bool("layer_metrics", layer_metrics)
         if contribution._variable is not None:
             # It belongs to another model already.
             contribution = type(contribution).from_config(

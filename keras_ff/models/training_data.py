@@ -43,6 +43,12 @@ def check_data(model, x, y, sample_weight):
     _check_labels(model, y)
     y, sample_weight = as_array(y), as_array(sample_weight)
     check_sample_weight(sample_weight)
+    if not are_arrays(x):
+        raise TypeError(
+            "`x` must be an array or a tensor, or several of them. What gives "
+            "batches has labels of its own: leave `y` out. Received: x of "
+            f"type {type(x).__name__}, y of type {type(y).__name__}"
+        )
     check_samples(x)
     sizes = [
         len(a) for a in tree.flatten((x, y, sample_weight)) if a is not None
@@ -190,7 +196,7 @@ def fit_data(
     if are_arrays((x, y)):
         arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
         arrays = tree.map_structure(as_array, arrays)
-        if 0 < validation_split < 1 and validation_data is None:
+        if validation_split and validation_data is None:
             arrays, validation_data = _split(arrays, validation_split)
             validation_split = 0.0
         if class_weight is not None:

@@ -187,6 +187,19 @@ def test_a_penalty_that_is_not_finite_is_named():
         model.fit(x, y, verbose=0)
 
 
+@pytest.mark.only_on("torch")
+def test_export_of_a_new_model(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    x, _ = data(4)
+    model, path = make(), str(tmp_path / "model.onnx")
+    model.export(path, format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(
+        found, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_local_layers_are_refused():
     # Gradients would cross none of them, and no objective would be learned.
     inputs = keras.Input((FEATURES,))

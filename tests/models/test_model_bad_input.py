@@ -160,8 +160,9 @@ def test_validation_data_of_another_length(validation):
         (X.astype(object), TypeError, "Python objects"),
         (X.astype(complex), TypeError, "real numbers.*complex128"),
         (X[:5], ValueError, r"same number of samples. Received: \[5, 12\]"),
+        (X.tolist(), TypeError, "`x` must be an array.*Received: x of type li"),
     ],
-    ids=["empty", "objects", "complex", "fewer"],
+    ids=["empty", "objects", "complex", "fewer", "lists"],
 )
 @pytest.mark.parametrize("entrance", ["fit", "evaluate", "train_on_batch"])
 def test_inputs_that_are_none(entrance, x, error, message):
@@ -230,6 +231,14 @@ def test_labels_of_any_dtype_train_alike(dtype):
 def test_too_few_samples_for_a_validation_split():
     with pytest.raises(ValueError, match="1 samples are too few"):
         compiled().fit(X[:1], Y[:1], validation_split=0.5, verbose=0)
+    with pytest.raises(ValueError, match="too few for validation_split=1.0"):
+        compiled().fit(X, Y, validation_split=1.0, verbose=0)
+
+
+def test_labels_beside_a_stream():
+    stream = ((X, Y) for _ in range(2))
+    with pytest.raises(TypeError, match="leave `y` out.*x of type generator"):
+        compiled().fit(stream, Y, verbose=0)
 
 
 # === Labels in streams ===
@@ -854,10 +863,16 @@ def test_contribution_of_the_wrong_type(contribution):
         dense_model(contribution=contribution)
 
 
-@pytest.mark.parametrize("layer_clipnorm", [0, -1.0])
+@pytest.mark.parametrize("layer_clipnorm", [0, -1.0, np.nan])
 def test_layer_clipnorm_that_is_not_positive(layer_clipnorm):
     with pytest.raises(ValueError, match=f"layer_clipnorm={layer_clipnorm}"):
         dense_model(layer_clipnorm=layer_clipnorm)
+
+
+def test_options_of_the_wrong_type():
+    for name, value in (("layer_clipnorm", "1"), ("layer_metrics", 1)):
+        with pytest.raises(TypeError, match=f"`{name}`.*Received: {name}="):
+            dense_model(**{name: value})
 
 
 def test_unknown_option():
