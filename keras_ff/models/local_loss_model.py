@@ -15,6 +15,7 @@ from keras_ff.models.lora import start_lora
 from keras_ff.models.loss_rules import check_loss
 from keras_ff.models.loss_rules import metrics_take_rows
 from keras_ff.models.readout import Readout
+from keras_ff.models.slow_dtype import warn_if_slow
 from keras_ff.models.soundness import raise_if_data_wrong
 from keras_ff.models.soundness import raise_if_unsound
 from keras_ff.models.trainers import LocalTrainer
@@ -173,6 +174,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
             validation_data=validation_data,
             validation_batch_size=validation_batch_size,
         )
+        warn_if_slow(self.layers)
         keras_private.forget_initial_epoch(self)
         start_lora(self)
         state = TrainingState(data["x"])
