@@ -40,8 +40,6 @@ def test_trains(method):
         ),
         loss=losses.LocalCrossentropy(0.1),
         metrics=["accuracy"],
-        # Four steps are not worth a compilation, where there is a choice.
-        run_eagerly=keras.backend.backend() != "jax",
     )
     history = model.fit(X, Y, batch_size=20, epochs=4, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]

@@ -13,7 +13,8 @@ from keras_ff.callbacks import LocalLearningMonitor
 from keras_ff.contributions import LossAware
 from keras_ff.models import ForwardOnlyModel
 
-pytestmark = pytest.mark.eager
+pytestmark = pytest.mark.only_on("torch")
+every_backend = pytest.mark.only_on("tensorflow", "jax", "torch")
 
 X = np.random.default_rng(0).normal(size=(24, 5)).astype("float32")
 Y = np.arange(24) % 3
@@ -131,7 +132,7 @@ def assert_scalars(actual, expected):
         )
 
 
-@pytest.mark.eager(False)
+@every_backend
 def test_writes_what_the_model_learned(tmp_path):
     recorder = Recorder()
     history = fit(
@@ -195,7 +196,6 @@ def test_copies_write_into_places_of_their_own(tmp_path):
     assert monitor.log_dir == str(tmp_path)
 
 
-@pytest.mark.only_on("jax")
 def test_trials_of_keras_tuner_do_not_overwrite_one_another(tmp_path):
     keras_tuner = pytest.importorskip("keras_tuner")
     recorder = Recorder()

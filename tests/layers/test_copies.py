@@ -12,6 +12,7 @@ from reference.arrays import perturb
 
 from keras_ff import layers
 
+once = pytest.mark.only_on("torch")
 X = normal((4, 5), 1)
 
 
@@ -30,6 +31,11 @@ WAYS = {
     "clone_model": lambda model, _: keras.models.clone_model(model),
     "deepcopy": lambda model, _: copy.deepcopy(model),
 }
+# Files are written and read by the backend; all else is Python.
+each_way = pytest.mark.parametrize(
+    "way",
+    [pytest.param(way, marks=[] if way == "load" else [once]) for way in WAYS],
+)
 
 
 def caw():
@@ -110,7 +116,7 @@ def facts(model):
     return sorted((v.path, v.trainable) for v in model.weights)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@each_way
 @pytest.mark.parametrize("make", (caw, prototype, *BLOCKS))
 def test_paths_of_variables(make, way, tmp_path):
     model = model_of(make())
@@ -176,7 +182,7 @@ CHANGES = (
 )
 
 
-@pytest.mark.parametrize("way", WAYS)
+@each_way
 @pytest.mark.parametrize("make, change", CHANGES)
 def test_what_was_done_to_the_parts(make, change, way, tmp_path):
     model = model_of(make())
@@ -194,7 +200,7 @@ def test_what_was_done_to_the_parts(make, change, way, tmp_path):
     assert facts(other) == facts(model)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@each_way
 @pytest.mark.parametrize("make", (caw, projected))
 def test_quantized(make, way, tmp_path):
     model = model_of(make())

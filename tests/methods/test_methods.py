@@ -10,7 +10,8 @@ import keras_ff
 from keras_ff import applications
 from keras_ff import methods
 
-pytestmark = pytest.mark.eager
+pytestmark = pytest.mark.only_on("torch")
+every_backend = pytest.mark.only_on("tensorflow", "jax", "torch")
 
 # From the papers, or, where they are silent, what was decided here: dropout,
 # clipping, first and last learning rate, weight decay, contribution, loss.
@@ -142,7 +143,7 @@ def test_outside_method_in_every_architecture(name, path):
     assert isinstance(model.contribution, keras_ff.contributions.Uniform)
 
 
-@pytest.mark.eager(False)
+@every_backend
 def test_outside_method_trains(path):
     method = methods.get(path)
     model = applications.mlp((6,), 2, method=path, units=(8, 6))

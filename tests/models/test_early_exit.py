@@ -253,6 +253,7 @@ def test_calibration_finds_the_smallest_threshold(loss, chain):
     assert found.full_accuracy - found.accuracy <= loss + 1e-9
 
 
+@pytest.mark.only_on("torch")
 def test_calibration_takes_datasets_and_one_hot_labels(chain):
     model, x, y = chain
     expected = model.calibrate_early_exit(x, y, 0.05, batch_size=50)
@@ -317,6 +318,7 @@ def test_forward_forward_leaves_by_its_goodness():
     assert_close([full], [model.predict(x, verbose=0)], 1e-4, 1e-4)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("method", ["predict", "calibrate"])
 def test_a_readout_has_no_exits(method):
     model = forward_forward(inference="readout")
@@ -331,6 +333,7 @@ def test_a_readout_has_no_exits(method):
 # === Bad input ===
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), float("inf")])
 def test_threshold_out_of_range(value):
     match = rf"`threshold` must be in \[0, 1\]. Received: threshold={value}"
@@ -338,6 +341,7 @@ def test_threshold_out_of_range(value):
         dense_model().predict_early_exit(data(4)[0], value)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("value", ["0.9", None, True, [0.5]])
 def test_threshold_that_is_no_number(value):
     match = "`threshold` must be a number .* of type " + type(value).__name__
@@ -345,6 +349,7 @@ def test_threshold_that_is_no_number(value):
         dense_model().predict_early_exit(data(4)[0], value)
 
 
+@pytest.mark.only_on("torch")
 def test_wrong_accuracy_loss():
     model, (x, y) = dense_model(), data(4)
     with pytest.raises(ValueError, match="Received: max_accuracy_loss=-0.01"):
@@ -353,6 +358,7 @@ def test_wrong_accuracy_loss():
         model.calibrate_early_exit(x, y, max_accuracy_loss="1 %")
 
 
+@pytest.mark.only_on("torch")
 def test_calibration_without_labels_or_with_wrong_ones():
     model, (x, y) = dense_model(), data(8)
     for source in (x, Batches(x, None, 4)):
@@ -365,6 +371,7 @@ def test_calibration_without_labels_or_with_wrong_ones():
             model.calibrate_early_exit(*arguments)
 
 
+@pytest.mark.only_on("torch")
 def test_no_samples():
     model = dense_model()
     x, y = np.zeros((0, FEATURES)), np.zeros(0)
@@ -374,6 +381,7 @@ def test_no_samples():
         model.calibrate_early_exit(x, y)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize(
     "size, error", [(0, ValueError), (-5, ValueError), ("8", TypeError)]
 )

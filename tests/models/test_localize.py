@@ -35,10 +35,12 @@ def residual():
     return keras.Model(inputs, x)
 
 
+@pytest.mark.only_on("torch")
 def test_cut_points_are_where_one_tensor_crosses():
     assert list(cut_points(residual())) == ["first", "add", "relu"]
 
 
+@pytest.mark.only_on("torch")
 def test_output_that_is_used_inside_crosses_to_the_end():
     inputs = keras.Input((4,))
     x = keras.layers.Dense(4, name="a")(inputs)
@@ -66,6 +68,7 @@ def test_features_of_the_blocks_are_those_of_the_model():
     assert any(v is kernel for v in model.trainable_variables)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("cut, parts", [(1, 1), (2, 2), (3, 3)])
 def test_cut_by_number(cut, parts):
     model = localize(residual(), CLASSES, cut=cut)
@@ -112,6 +115,7 @@ def with_top():
     return keras.Model(model.input, x)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("cut", ["relu", ["relu"], np.int64(2)])
 def test_ways_to_say_where(cut):
     model = localize(residual(), CLASSES, cut=cut)
@@ -136,6 +140,7 @@ def test_sequential():
     assert model.local_layers[0].weights[0] is original.weights[0]
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize(
     "make, cut, error, message",
     [
@@ -164,6 +169,7 @@ def test_bad_arguments(make, cut, error, message):
         localize(make(), CLASSES, cut=cut)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize(
     "goodness", [layers.GoodnessProjection(CLASSES), 3, "caw"]
 )

@@ -28,6 +28,7 @@ from keras_ff.models import DeepSupervisionModel
 from keras_ff.models import ForwardOnlyModel
 
 pytestmark = pytest.mark.eager
+once = pytest.mark.only_on("torch")
 
 BATCH = 4
 
@@ -122,7 +123,10 @@ ENTRANCES = {
 
 
 @pytest.mark.parametrize("labels", BAD_LABELS)
-@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.parametrize(
+    "entrance",
+    ["fit", *(pytest.param(e, marks=once) for e in ENTRANCES if e != "fit")],
+)
 def test_bad_labels_in_arrays(labels, entrance):
     y, error, message = BAD_LABELS[labels]
     model = compiled()
@@ -133,6 +137,7 @@ def test_bad_labels_in_arrays(labels, entrance):
     assert model.epoch == 0
 
 
+@once
 def test_labels_in_lists_of_all_kinds_are_checked():
     model = compiled()
     with pytest.raises(ValueError, match="Received: 9"):
@@ -145,6 +150,7 @@ def test_labels_in_lists_of_all_kinds_are_checked():
         )
 
 
+@once
 @pytest.mark.parametrize(
     "validation", [(X,), (X, Y, None, None), [X]], ids=["one", "four", "list"]
 )
@@ -153,6 +159,7 @@ def test_validation_data_of_another_length(validation):
         compiled().fit(X, Y, validation_data=validation, verbose=0)
 
 
+@once
 @pytest.mark.parametrize(
     "x, error, message",
     [
@@ -176,6 +183,7 @@ def test_no_samples_to_predict():
             method(X[:0])
 
 
+@once
 @pytest.mark.parametrize(
     "weight, error, message",
     [
@@ -192,6 +200,7 @@ def test_sample_weights_that_are_none(weight, error, message):
             method(X, Y, sample_weight=weight)
 
 
+@once
 @pytest.mark.parametrize(
     "argument, value, error",
     [
@@ -210,7 +219,12 @@ def test_sizes_that_are_none(argument, value, error, shuffle):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["bool", "uint8", "int16", "float16", "int64"]
+    "dtype",
+    [
+        "bool",
+        "float16",
+        *(pytest.param(d, marks=once) for d in ("uint8", "int16", "int64")),
+    ],
 )
 def test_labels_of_any_dtype_train_alike(dtype):
     """Only two classes, so that truth values can name them."""
@@ -228,6 +242,7 @@ def test_labels_of_any_dtype_train_alike(dtype):
             np.testing.assert_allclose(found, step[0], rtol=1e-6)
 
 
+@once
 def test_too_few_samples_for_a_validation_split():
     with pytest.raises(ValueError, match="1 samples are too few"):
         compiled().fit(X[:1], Y[:1], validation_split=0.5, verbose=0)
@@ -705,6 +720,7 @@ def plain(model_layers, **options):
     )
 
 
+@once
 def test_layer_with_weights_that_is_not_local():
     with pytest.raises(ValueError) as error:
         plain([dense_block("a"), keras.layers.Dense(4, name="culprit")])
@@ -717,12 +733,14 @@ def test_layer_with_weights_that_is_not_local():
         assert part in message
 
 
+@once
 def test_layers_after_the_last_local_one():
     # They would have no effect; Keras's users often end with such layers.
     with pytest.raises(ValueError, match="last of `layers` .*Softmax"):
         plain([dense_block("a"), keras.layers.Softmax()])
 
 
+@once
 def test_layer_with_weights_before_a_local_one():
     with pytest.raises(ValueError, match="'culprit' .Dense. has trainable"):
         plain([keras.layers.Dense(4, name="culprit"), dense_block("a")])
@@ -732,6 +750,7 @@ def test_layer_with_weights_before_a_local_one():
         ForwardOnlyModel(inputs, [dense_block("a")(x)[1]])
 
 
+@once
 def test_hint_of_that_error_works():
     frozen = keras.layers.Dense(4)
     frozen.trainable = False
@@ -763,12 +782,14 @@ def test_layer_that_becomes_trainable_later():
         compiled(model)
 
 
+@once
 def test_normalization_with_trainable_weights():
     block = dense_block("a", normalization=keras.layers.LayerNormalization())
     with pytest.raises(ValueError, match="'a' has trainable weights"):
         plain([block])
 
 
+@once
 def test_differing_numbers_of_classes():
     other = layers.LocalBlock(
         keras.layers.Dense(4), layers.GoodnessProjection(CLASSES + 1)
@@ -777,6 +798,7 @@ def test_differing_numbers_of_classes():
         plain([dense_block("a"), other])
 
 
+@once
 @pytest.mark.parametrize("between", [[], [keras.layers.Flatten()]])
 def test_no_local_layer(between):
     with pytest.raises(ValueError, match="at least one local layer"):
@@ -790,6 +812,7 @@ def graph():
     return inputs, features, first, last, second
 
 
+@once
 def test_goodness_that_is_not_an_output():
     inputs, _, _, _, second = graph()
     with pytest.raises(
@@ -798,6 +821,7 @@ def test_goodness_that_is_not_an_output():
         ForwardOnlyModel(inputs, [second])
 
 
+@once
 def test_outputs_that_are_not_goodness():
     inputs, features, first, last, second = graph()
     scaled = keras.layers.Rescaling(2.0)(second)
@@ -807,6 +831,7 @@ def test_outputs_that_are_not_goodness():
             ForwardOnlyModel(inputs, outputs)
 
 
+@once
 def test_features_given_for_goodness():
     # Of the same width, so that only the check can tell them apart.
     inputs = keras.Input((FEATURES,))
@@ -815,18 +840,21 @@ def test_features_given_for_goodness():
         ForwardOnlyModel(inputs, [features])
 
 
+@once
 def test_goodness_given_twice():
     inputs, _, first, _, second = graph()
     with pytest.raises(ValueError, match="given twice"):
         ForwardOnlyModel(inputs, [first, second, first])
 
 
+@once
 def test_local_layer_used_twice():
     shared = dense_block("shared", units=FEATURES)
     with pytest.raises(ValueError, match="'shared' is used more than once"):
         plain([shared, shared])
 
 
+@once
 def test_local_layers_inside_another_layer():
     inputs, _, first, _, second = graph()
     nested = keras.Model(inputs, [first, second], name="nested")
@@ -837,6 +865,7 @@ def test_local_layers_inside_another_layer():
         ForwardOnlyModel(outer, [goodness])
 
 
+@once
 def test_goodness_of_a_nested_model_as_output():
     inputs, _, first, _, second = graph()
     nested = keras.Model(inputs, [first, second], name="nested")
@@ -845,6 +874,7 @@ def test_goodness_of_a_nested_model_as_output():
         ForwardOnlyModel(outer, nested(outer))
 
 
+@once
 def test_lists_that_are_not_layers():
     block = dense_block("a")
     with pytest.raises(ValueError, match="first element .* keras.Input"):
@@ -857,24 +887,28 @@ def test_lists_that_are_not_layers():
         ForwardOnlyModel(block)
 
 
+@once
 @pytest.mark.parametrize("contribution", ["uniform", 1.0, LocalCrossentropy])
 def test_contribution_of_the_wrong_type(contribution):
     with pytest.raises(TypeError, match="must be a keras_ff.contributions"):
         dense_model(contribution=contribution)
 
 
+@once
 @pytest.mark.parametrize("layer_clipnorm", [0, -1.0, np.nan])
 def test_layer_clipnorm_that_is_not_positive(layer_clipnorm):
     with pytest.raises(ValueError, match=f"layer_clipnorm={layer_clipnorm}"):
         dense_model(layer_clipnorm=layer_clipnorm)
 
 
+@once
 def test_options_of_the_wrong_type():
     for name, value in (("layer_clipnorm", "1"), ("layer_metrics", 1)):
         with pytest.raises(TypeError, match=f"`{name}`.*Received: {name}="):
             dense_model(**{name: value})
 
 
+@once
 def test_unknown_option():
     with pytest.raises((TypeError, ValueError), match="layer_clip_norm"):
         dense_model(layer_clip_norm=1.0)
@@ -883,6 +917,7 @@ def test_unknown_option():
 # === Compilation ===
 
 
+@once
 @pytest.mark.parametrize(
     "loss",
     [
@@ -907,6 +942,7 @@ class Hidden(keras.losses.CategoricalCrossentropy):
 keras_losses = keras.losses
 
 
+@once
 @pytest.mark.parametrize(
     "loss, message",
     [
@@ -958,16 +994,19 @@ def test_unlabelled_samples_as_the_error_advises():
     assert_close([v for v in weights[0] if v.dtype == "float32"], moved)
 
 
+@once
 def test_loss_weights():
     with pytest.raises(ValueError, match=r"no loss weights.*\[1, 2\]"):
         compiled(loss_weights=[1, 2])
 
 
+@once
 def test_fit_before_compile():
     with pytest.raises(ValueError, match="compile"):
         dense_model().fit(X, Y, verbose=0)
 
 
+@once
 def test_input_of_another_shape():
     model = compiled()
     before = state(model)
@@ -976,6 +1015,7 @@ def test_input_of_another_shape():
     assert_close(state(model), before)
 
 
+@once
 @pytest.mark.parametrize(
     "loss, labels, message",
     [
@@ -1016,6 +1056,7 @@ def test_sample_weights_that_are_not_one_a_sample():
         compiled().train_on_batch(X[:CLASSES], Y[:CLASSES], weights)
 
 
+@once
 def test_ff_dense_belongs_into_another_model():
     with pytest.raises(ValueError, match="FFDense layers.*ForwardForwardModel"):
         ForwardOnlyModel([keras.Input((6,)), layers.FFDense(5)])

@@ -27,6 +27,7 @@ from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
 pytestmark = pytest.mark.eager
+once = pytest.mark.only_on("torch")
 
 SIZE = 22  # Not a multiple of the batch size.
 BATCH = 8
@@ -77,6 +78,7 @@ def weighted(model, x):
     return np.einsum("l,nlk->nk", model.contribution.weights, model.goodness(x))
 
 
+@once
 @pytest.mark.parametrize(
     "contribution, expected",
     [
@@ -94,6 +96,7 @@ def test_weights_before_training(contribution, expected):
     assert_close([model.predict(x, verbose=0)], [weighted(model, x)])
 
 
+@once
 @pytest.mark.parametrize("name", ["uniform", "last"])
 def test_fixed_contributions_stay(name):
     contribution = {"uniform": Uniform(), "last": Last()}[name]
@@ -160,6 +163,7 @@ def best_interval(goodness, y):
     return weights
 
 
+@once
 def test_interval_is_the_best_by_brute_force():
     found = set()
     model = dense_model(4, contribution=Interval())
@@ -176,11 +180,16 @@ def test_interval_is_the_best_by_brute_force():
     assert len(found) > 1
 
 
-@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean"])
-@pytest.mark.parametrize("kind", [LossAware, Interval])
+@pytest.mark.parametrize(
+    "kind, reduction",
+    [
+        (LossAware, "sum_over_batch_size"),
+        pytest.param(LossAware, "sum", marks=once),
+        pytest.param(LossAware, "mean", marks=once),
+        pytest.param(Interval, "sum", marks=once),
+    ],
+)
 def test_validation_samples_of_weight_zero_decide_nothing(kind, reduction):
-    if kind is Interval and reduction != "sum":
-        pytest.skip("does not look at losses")
     if reduction == "mean":
         reduction = "mean_with_sample_weight"
     x, y = data(SIZE, seed=1)
@@ -208,6 +217,7 @@ def test_validation_samples_of_weight_zero_decide_nothing(kind, reduction):
         )
 
 
+@once
 @pytest.mark.parametrize(
     "validation, message",
     [
@@ -242,7 +252,14 @@ def test_weights_follow_every_epoch_and_survive_saving(tmp_path):
     assert_same([loaded.predict(x, verbose=0)], [model.predict(x, verbose=0)])
 
 
-@pytest.mark.parametrize("name", ["loss_aware", "training", "interval"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("loss_aware", marks=once),
+        "training",
+        pytest.param("interval", marks=once),
+    ],
+)
 def test_evaluate_and_predict_outside_fit_change_nothing(name):
     contribution = {
         "loss_aware": LossAware(),
@@ -380,6 +397,7 @@ def test_every_layer_pruned_is_a_zero_prediction():
     assert_same([model.predict(x, verbose=0)], [np.zeros((5, CLASSES))])
 
 
+@once
 @pytest.mark.parametrize("contribution", [LossAware(), Interval()])
 def test_contribution_that_needs_validation_data_says_so(contribution):
     model = dense_model(contribution=contribution)
@@ -392,6 +410,7 @@ def test_contribution_that_needs_validation_data_says_so(contribution):
     model.fit(*data(16), validation_split=0.25, verbose=0)
 
 
+@once
 def test_models_do_not_share_a_contribution():
     contribution = LossAware()
     models = [
@@ -403,11 +422,13 @@ def test_models_do_not_share_a_contribution():
     np.testing.assert_allclose(models[1].contribution.weights, 1 / 3)
 
 
+@once
 def test_contribution_without_a_model_has_no_weights():
     with pytest.raises(ValueError, match="model.contribution.weights"):
         LossAware().weights  # noqa: B018
 
 
+@once
 def test_interval_prefers_the_earliest_of_equal_ranges():
     class Statistics:
         def interval_accuracy(self):

@@ -287,13 +287,7 @@ ROWS = {
 
 def compiled(model, row):
     optimizer = row.get("optimizer", lambda: keras.optimizers.Adam(0.02))
-    # Tracing every copy would take longer than all else.
-    eagerly = "compile" not in row and BACKEND == "tensorflow"
-    model.compile(
-        optimizer(),
-        run_eagerly=eagerly,
-        **copy.deepcopy(row.get("compile", {})),
-    )
+    model.compile(optimizer(), **copy.deepcopy(row.get("compile", {})))
     return model
 
 

@@ -33,6 +33,7 @@ from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 
 pytestmark = pytest.mark.eager
+once = pytest.mark.only_on("torch")
 
 SCRIPT = pathlib.Path(__file__).with_name("continue_training.py")
 
@@ -325,11 +326,13 @@ def saved_file(tmp_path_factory):
     return path
 
 
+@once
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file .*nothing.keras"):
         load_model(tmp_path / "nothing.keras")
 
 
+@once
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
 def test_truncated_file(share, saved_file, tmp_path):
     content = saved_file.read_bytes()
@@ -339,6 +342,7 @@ def test_truncated_file(share, saved_file, tmp_path):
         load_model(path)
 
 
+@once
 @pytest.mark.parametrize("position", np.linspace(0, 0.999, 24))
 def test_corrupted_file(position, saved_file, tmp_path):
     content = bytearray(saved_file.read_bytes())
@@ -351,6 +355,7 @@ def test_corrupted_file(position, saved_file, tmp_path):
         load_model(path)
 
 
+@once
 def test_foreign_files(tmp_path):
     path = tmp_path / "model.keras"
     path.write_text("This is no model.")
@@ -363,6 +368,7 @@ def test_foreign_files(tmp_path):
         load_model(tmp_path)
 
 
+@once
 @pytest.mark.parametrize("members", [1, 50])
 def test_absurd_sizes_are_refused_before_unpacking(members, tmp_path):
     # 40 MB of zeros, in one member or in many.
@@ -375,6 +381,7 @@ def test_absurd_sizes_are_refused_before_unpacking(members, tmp_path):
         load_model(path)
 
 
+@once
 def test_file_that_was_compressed_by_hand(saved_file, tmp_path):
     path = tmp_path / "model.keras"
     with (
@@ -386,6 +393,7 @@ def test_file_that_was_compressed_by_hand(saved_file, tmp_path):
     assert isinstance(load_model(path), ForwardOnlyModel)
 
 
+@once
 @pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
 def test_legacy_format_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=f"HDF5 .*{name}.*'.keras'"):
@@ -397,6 +405,7 @@ def test_legacy_format_is_refused(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@once
 def test_file_of_another_model(tmp_path):
     stock = keras.Sequential(
         [keras.Input((FEATURES,)), keras.layers.Dense(CLASSES)]

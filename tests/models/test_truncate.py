@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from by_hand import BACKEND
 from tiny_models import CLASSES
 from tiny_models import FEATURES
 from tiny_models import Weights
@@ -35,9 +34,7 @@ def names(model):
 
 def train(model):
     # Tracing by TensorFlow would take longer than all else.
-    model.compile(
-        optimizer=keras.optimizers.SGD(0.1), run_eagerly=BACKEND == "tensorflow"
-    )
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
     model.train_on_batch(*data(8))
 
 
@@ -139,6 +136,7 @@ def test_early_exit_of_a_truncated_model():
     assert set(layers_used) == {1}
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("k", [0, 4, -1])
 def test_number_that_is_no_layer(k):
     match = f"from 1 to 3, .*Received: k={k}. Local layers: .*'local_2'"
@@ -146,6 +144,7 @@ def test_number_that_is_no_layer(k):
         dense_model(3).truncate(k)
 
 
+@pytest.mark.only_on("torch")
 def test_name_that_is_no_local_layer():
     model = ForwardOnlyModel(
         [
@@ -160,12 +159,14 @@ def test_name_that_is_no_local_layer():
             model.truncate(name)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("k", [1.0, True, ["local_0"]])
 def test_neither_number_nor_name(k):
     with pytest.raises(TypeError, match="of type " + type(k).__name__):
         dense_model(3).truncate(k)
 
 
+@pytest.mark.only_on("torch")
 def test_forward_forward_is_not_truncated():
     model = ForwardForwardModel(
         [keras.Input((FEATURES,)), layers.FFDense(8), layers.FFDense(8)],

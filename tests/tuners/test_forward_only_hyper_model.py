@@ -22,7 +22,9 @@ from keras_ff.tuners import ForwardOnlyHyperModel  # noqa: E402
 from keras_ff.tuners import ReliableSearch  # noqa: E402
 from keras_ff.tuners.reliable import keras_tuner_private  # noqa: E402
 
-pytestmark = pytest.mark.eager
+# Searches are the same on all backends; what a trial does to a model is not.
+pytestmark = pytest.mark.only_on("torch")
+every_backend = pytest.mark.only_on("tensorflow", "jax", "torch")
 
 SHAPE, CLASSES = (8, 8, 1), 4
 METHODS = keras_ff.methods.names()
@@ -253,7 +255,6 @@ def test_values_reach_the_model(method):
             assert [x.weight for x in layer.objectives] == [9.0]
 
 
-@pytest.mark.only_on("torch")
 def test_objectives_of_the_whitened_network():
     hp = keras_tuner.HyperParameters()
     hp.values = {"contrast_weight": 0.5, "width_multiplier": 0.05}
@@ -265,7 +266,6 @@ def test_objectives_of_the_whitened_network():
     assert weights == [0.5] * 6
 
 
-@pytest.mark.only_on("torch")
 def test_whitened_network_takes_its_whitening_from_the_training_images():
     hypermodel = ForwardOnlyHyperModel(
         SHAPE, CLASSES, ["tiny_cnn", "whitened_cnn"], ["caw", "prototype"]
@@ -298,7 +298,9 @@ def test_whitened_network_takes_its_whitening_from_the_training_images():
 @pytest.mark.parametrize(
     "kind, options, trials",
     [
-        (RandomSearch, dict(max_trials=1), 1),
+        pytest.param(
+            *(RandomSearch, dict(max_trials=1), 1), marks=every_backend
+        ),
         (BayesianOptimization, dict(max_trials=2, num_initial_points=1), 2),
         # Two brackets: 2 trials, the better one goes on; 2 trials.
         (Hyperband, dict(max_epochs=2, factor=2), 5),
@@ -394,6 +396,7 @@ def search(hypermodel, folder, epochs=3):
     return tuner
 
 
+@every_backend
 def test_trial_goes_on_where_it_was_interrupted(tmp_path, one_layer):
     whole = Recorded()
     expected = search(whole, tmp_path / "whole").oracle.get_trial("0")
