@@ -38,7 +38,7 @@ class ForwardForwardReadout(Readout):
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.classifier = keras.layers.Dense(
+        self.classifier = _Classifier(
             input_shape[0][-1],
             use_bias=False,
             kernel_initializer="zeros",
@@ -82,6 +82,13 @@ class ForwardForwardReadout(Readout):
             inference=self.inference,
         )
         return config
+
+
+class _Classifier(keras.layers.Dense):
+    """The read-out. Keras quantizes `Dense` only, not what derives from it.
+
+    It is small, and made by `build`: no config could say that it is quantized.
+    """
 
 
 def check_inference(inference):

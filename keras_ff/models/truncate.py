@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff.checks import is_integer
+from keras_ff.models.copy_values import copy_values
 from keras_ff.models.unregistered import unregistered
 
 
@@ -36,8 +37,8 @@ def truncate(model, k=None):
         getattr(shared._readout, name).assign(value)
     with unregistered(shared):
         copy = keras.models.clone_model(shared)
-    for variable, original in zip(copy.variables, shared.variables):
-        variable.assign(ops.convert_to_numpy(original))
+    copy_values(shared.weights, copy.weights)
+    copy_values(shared._seed_states(), copy._seed_states())
     if not model.trainable:
         copy.trainable = False
     return copy

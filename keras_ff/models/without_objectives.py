@@ -1,7 +1,7 @@
 import keras
-from keras import ops
 
 from keras_ff.layers import LocalLayer
+from keras_ff.models.copy_values import copy_values
 from keras_ff.models.unregistered import unregistered
 
 
@@ -20,10 +20,7 @@ def without_objectives(model):
     with unregistered(model):
         copy = keras.models.clone_model(model, clone_function=_copy)
     for layer, original in zip(copy.layers, model.layers, strict=True):
-        for variable, value in zip(
-            _variables(layer), _variables(original), strict=True
-        ):
-            variable.assign(ops.convert_to_numpy(value))
+        copy_values(_variables(original), _variables(layer))
     return copy
 
 

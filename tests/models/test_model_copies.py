@@ -447,6 +447,22 @@ def test_copies_of_changed_layers_predict_the_same(change, tmp_path):
         )
 
 
+@pytest.mark.only_on("torch")
+@pytest.mark.parametrize("inference", ["goodness", "readout"])
+def test_files_of_a_quantized_forward_forward_model(inference, tmp_path):
+    model = compiled(forward_forward(), {})
+    model.inference = inference
+    shape = model.inputs[0].shape[1:]
+    train_on(model, data(12, shape))
+    model.quantize("int8")
+    # The optimizer's state was that of other variables.
+    compiled(model, {})
+    twin = by_file(model, tmp_path)
+    x, _ = data(12, shape)
+    expected = model.predict(x, verbose=0)
+    assert_same([twin.predict(x, verbose=0)], [expected])
+
+
 def test_lora_learns_after_a_file(tmp_path):
     # Keras loads zeros for both factors.
     model = compiled(two(), {})

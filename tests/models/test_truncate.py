@@ -220,3 +220,17 @@ def test_layers_and_functions_that_only_this_process_knows():
     assert not shared
     assert bounded.__name__ == "bounded"
     assert model.layers[1].function.__name__ == "<lambda>"
+
+
+@pytest.mark.only_on("torch")
+@pytest.mark.filterwarnings("ignore:Layer .* `quantize` method")
+def test_a_model_in_float8():
+    # Keras makes the variables of its copy in another order.
+    model = dense_model()
+    model.quantize("float8")
+    model.compile("sgd")
+    x, y = data(8)
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(
+        model.truncate().predict(x, verbose=0), model.predict(x, verbose=0)
+    )
