@@ -92,7 +92,8 @@ class DeepSupervisionModel(LocalLossModel):
             ]
             return sum(losses) + penalty, (goodness, losses, penalty)
 
-        if training:
+        learns = training and self.trainable_variables
+        if learns:
             found, finite = gradients.learn(self, joint_loss)
         else:
             _, found = joint_loss()
@@ -102,7 +103,7 @@ class DeepSupervisionModel(LocalLossModel):
             LocalOutput(None, z, loss, penalty / len(losses))
             for z, loss in zip(goodness, losses)
         ]
-        if training:
+        if learns:
             outputs = [self._marked(output, finite) for output in outputs]
         y = ops.convert_to_tensor(y)
         return LocalBatch(

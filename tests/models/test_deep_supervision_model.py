@@ -187,6 +187,16 @@ def test_a_penalty_that_is_not_finite_is_named():
         model.fit(x, y, verbose=0)
 
 
+def test_a_frozen_model_stays_as_it_is():
+    x, y = data(8)
+    model = make()
+    model.trainable = False
+    model.compile(keras.optimizers.SGD(RATE))
+    before = model.predict(x, verbose=0)
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+
+
 @pytest.mark.only_on("torch")
 def test_export_of_a_new_model(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
