@@ -4,13 +4,10 @@ Each name is used here only, so that another Keras is one file's matter;
 `tests/test_keras_private.py` names them. `pyproject.toml` bounds the versions.
 """
 
-import inspect
-import os
 import types
 
 import keras
 from keras.src.backend.common.global_state import get_global_attribute
-from keras.src.legacy.saving import legacy_h5_format
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 
@@ -78,20 +75,6 @@ def log_loss(model, loss, sample_weight):
 def is_saving_hdf5():
     """Whether a config is asked for a file of the legacy HDF5 format."""
     return bool(get_global_attribute("use_legacy_config"))
-
-
-def remove_hdf5_being_saved():
-    """Takes away the file that Keras made before it asked for a config.
-
-    Keras tells nobody which: it stands in the frame of its function.
-    """
-    writer = legacy_h5_format.save_model_to_hdf5.__code__
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code is not writer:
-        frame = frame.f_back
-    if frame is not None and frame.f_locals["opened_new_file"]:
-        frame.f_locals["f"].close()
-        os.remove(frame.f_locals["filepath"])
 
 
 def forget_initial_epoch(model):

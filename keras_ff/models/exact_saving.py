@@ -70,7 +70,6 @@ class ExactSaving:
     def get_config(self):
         # `keras.saving.save_model` does not ask `save`.
         if keras_private.is_saving_hdf5():
-            keras_private.remove_hdf5_being_saved()
             _refuse_hdf5(f"the model '{self.name}'")
         return super().get_config()
 
