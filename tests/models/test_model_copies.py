@@ -283,6 +283,11 @@ ROWS = {
     "weight_decay": dict(make=two, optimizer=excluding),
     "compile_options": dict(make=two, compile=OPTIONS),
 }
+# What makes the others is the same Python on all backends.
+EVERYWHERE = (
+    *("graph", "forward_forward", "dropout", "convolutions", "prototypes"),
+    *("dtypes", "by_path", "averages", "muon", "compile_options"),
+)
 
 
 def compiled(model, row):
@@ -382,7 +387,15 @@ def portrait(model):
 
 
 @pytest.mark.filterwarnings("error:Skipping variable loading")
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in EVERYWHERE
+        else pytest.param(name, marks=pytest.mark.only_on("torch"))
+        for name in ROWS
+    ],
+)
 def test_copies_are_the_model_and_train_on_as_it_does(name, tmp_path):
     row = ROWS[name]
     model = trained(row)

@@ -26,6 +26,9 @@ from tiny_models import twin
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
 
+pytestmark = pytest.mark.eager
+compiled = pytest.mark.eager(False)
+
 SIZE = 22  # Not a multiple of the batch size.
 BATCH = 8
 
@@ -43,6 +46,7 @@ def is_concrete(tensor):
     return True
 
 
+@compiled
 def test_fit_learns_and_evaluate_and_predict_agree():
     model = dense_model()
     model.compile(optimizer=keras.optimizers.Adam(0.02))
@@ -95,6 +99,7 @@ def test_logged_loss_is_the_mean_over_the_epochs_batches():
     )
 
 
+@compiled
 def test_train_on_batch_is_what_fit_does():
     fitted = rich_model()
     fitted.compile(optimizer=sgd())
@@ -259,7 +264,9 @@ def results_with(labels, loss):
 
 
 @pytest.mark.parametrize("first, then", [("one_hot", "column")])
-@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    "turn", [1, pytest.param(-1, marks=pytest.mark.only_on("torch"))]
+)
 def test_accuracy_of_labels_in_the_other_form(first, then, turn):
     first, then = (first, then)[::turn]
     (x, y), (x_val, y_val) = data(48), data(SIZE, seed=1)
@@ -333,6 +340,7 @@ def test_loss_is_applied_to_every_layer():
     assert logs["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@compiled
 @pytest.mark.skipif(
     BACKEND == "torch", reason="Keras's own limit: see the next test"
 )
@@ -362,6 +370,7 @@ def test_steps_per_execution_on_torch_is_keras_own_error():
             model.fit(x, y, verbose=0)
 
 
+@compiled
 def test_gradient_accumulation_is_one_large_batch():
     x, y = data(BATCH)
     large = dense_model()
@@ -376,6 +385,7 @@ def test_gradient_accumulation_is_one_large_batch():
     assert_close(state(small), state(large))
 
 
+@compiled
 def test_run_eagerly_changes_nothing():
     x, y = data(2 * BATCH)
     models = [
@@ -400,6 +410,7 @@ def test_run_eagerly_changes_nothing():
     assert_close(results[1], results[0])
 
 
+@compiled
 @pytest.mark.only_on("tensorflow")
 @pytest.mark.parametrize("method", ["fit", "train_on_batch"])
 def test_a_step_is_traced_once(method):
@@ -419,13 +430,15 @@ def test_a_step_is_traced_once(method):
     assert len(traced) == 1
 
 
+@compiled
 @pytest.mark.skipif(
     BACKEND != "tensorflow",
     reason="JAX compiles always, PyTorch's compiler is left to its users",
 )
 def test_jit_compile_changes_nothing():
-    # Without dropout: XLA's random numbers are others.
-    x, y = data(SIZE)
+    # Without dropout: XLA's random numbers are others. One size of batches:
+    # it compiles each anew.
+    x, y = data(3 * BATCH)
     models = [
         ForwardOnlyModel(
             [
@@ -441,13 +454,15 @@ def test_jit_compile_changes_nothing():
     results = []
     for model, jit in zip(models, (False, True)):
         model.compile(optimizer=sgd(), jit_compile=jit)
-        model.fit(x, y, batch_size=BATCH, validation_split=0.3, verbose=0)
-        logs = model.evaluate(x, y, verbose=0)
-        results.append([np.array(logs), model.predict(x, verbose=0)])
+        model.fit(x, y, batch_size=BATCH, validation_split=1 / 3, verbose=0)
+        logs = model.evaluate(x, y, batch_size=BATCH, verbose=0)
+        prediction = model.predict(x, batch_size=BATCH, verbose=0)
+        results.append([np.array(logs), prediction])
     assert_close(state(models[1]), state(models[0]))
     assert_close(results[1], results[0])
 
 
+@compiled
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_with_float32_weights_and_goodness(policy):
     keras.config.set_dtype_policy(policy)
@@ -492,6 +507,7 @@ def test_multi_optimizer_layer_with_rate_zero_stays():
             assert change > 1e-3, variable.path
 
 
+@compiled
 def test_metrics_argument():
     x, y = data(SIZE)
     model = dense_model()
@@ -581,6 +597,7 @@ def test_class_weight_of_some_classes_in_streams():
         assert_close(stream[0], arrays[0])
 
 
+@compiled
 def test_streamed_data_and_tensors_train_as_arrays():
     x, y = data(SIZE)
     model = dense_model()
@@ -631,6 +648,7 @@ def orders_of_batches(model, stream, **options):
     return epochs
 
 
+@pytest.mark.only_on("torch")
 def test_batches_of_a_dataset_of_ones_own_are_shuffled_as_keras_does():
     model = dense_model()
     model.compile(optimizer=sgd())
@@ -664,6 +682,7 @@ def test_steps_per_epoch_of_arrays_goes_through_the_samples_in_seeded_order():
     assert_same(state(resumed), state(model))
 
 
+@pytest.mark.only_on("torch")
 def test_class_weights_of_no_class():
     model = dense_model()
     model.compile(optimizer=sgd())
@@ -685,6 +704,7 @@ def test_class_weights_of_no_class():
         model.fit(x, y, class_weight={0: 2.0}, sample_weight=y * 1.0, verbose=0)
 
 
+@pytest.mark.only_on("torch")
 def test_labels_and_weights_in_lists():
     x, y = data(SIZE)
     weight = np.linspace(0, 2, SIZE, dtype="float32")

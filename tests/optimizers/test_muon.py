@@ -156,6 +156,7 @@ def test_trains_and_is_loaded(dtype, options, tmp_path):
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
+@pytest.mark.eager
 def test_one_of_several_optimizers():
     model = network()
     first = model.local_layers[0].trainable_variables
@@ -193,6 +194,7 @@ def test_bad_arguments(arguments, message):
         optimizers.Muon(**arguments)
 
 
+@pytest.mark.eager
 def test_model_without_matrices():
     with pytest.raises(ValueError, match="at least two rows"):
         optimizers.Muon().build([variable((4,), 1, "bias")])
