@@ -162,6 +162,7 @@ class Interrupt(keras.callbacks.Callback):
             raise InterruptedError
 
 
+@pytest.mark.eager(False)
 def test_backup_and_restore_resumes_as_if_not_interrupted(tmp_path):
     start = rich_model(contribution=LossAware())
 
