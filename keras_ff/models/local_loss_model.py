@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_ff import keras_private
+from keras_ff.checks import check_integer
 from keras_ff.keras_private import producer
 from keras_ff.labels import in_form
 from keras_ff.labels import is_rows
@@ -94,6 +95,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
 
     @epoch.setter
     def epoch(self, value):
+        check_integer("epoch", value, minimum=0)
         self._readout.epoch.assign(value)
 
     def compile(

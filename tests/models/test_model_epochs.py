@@ -103,6 +103,8 @@ def test_epoch_can_be_set():
     model = scheduled_model()
     model.epoch = 3
     assert model.epoch == 3
+    with pytest.raises(ValueError, match="`epoch` must be at least 0"):
+        model.epoch = -3
     x, y = data(20)
     history = model.fit(x, y, batch_size=8, verbose=0).history
     assert history["loss"][0] == pytest.approx(
