@@ -45,10 +45,23 @@ def test_variants_build(study, variant):
             assert head
 
 
+def parts_of(model):
+    """What tells networks apart: their weights, and layers without any."""
+    shapes = [tuple(v.shape) for v in model.weights]
+    heads = [layer.head for layer in model.layers if hasattr(layer, "head")]
+    return shapes, [
+        type(part).__name__
+        for head in heads
+        for part in getattr(head, "layers", [])
+    ]
+
+
 def test_variants_of_the_whitened_network():
     study = ablation.STUDIES["whitened"]
+    # Auxiliary convolutions average larger maps than 8 x 8.
+    info = types.SimpleNamespace(input_shape=(16, 16, 1), num_classes=10)
     models = {
-        variant: study.build(variant, INFO, FLAGS, steps=9)
+        variant: study.build(variant, info, FLAGS, steps=9)
         for variant in study.variants()
     }
     base = models.pop("whitened network")
@@ -64,12 +77,11 @@ def test_variants_of_the_whitened_network():
         rate = optimizer.get_config()["learning_rate"]["config"]
         assert rate["peak"] == float(name.split()[-1]) and rate["steps"] == 9
     # One thing differs: the optimizer, or what the network is.
-    shapes = [v.shape for v in base.weights]
+    parts = parts_of(base)
     for name, model in models.items():
         muon = isinstance(model.optimizer, keras_ff.optimizers.Muon)
         assert muon == ("AdamW" not in name), name
-        other = [v.shape for v in model.weights] != shapes
-        assert other == muon, name
+        assert (parts_of(model) != parts) == muon, name
     blocks = {
         name: len(model.local_layers)
         for name, model in models.items()
