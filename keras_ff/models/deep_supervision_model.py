@@ -8,7 +8,6 @@ from keras_ff import keras_private
 from keras_ff.layers import LocalLayer
 from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.local_loss_model import LocalLossModel
-from keras_ff.models.trainers.local_batch import LocalBatch
 from keras_ff.models.trainers.local_output import LocalOutput
 
 
@@ -105,16 +104,7 @@ class DeepSupervisionModel(LocalLossModel):
         ]
         if learns:
             outputs = [self._marked(output, finite) for output in outputs]
-        y = ops.convert_to_tensor(y)
-        return LocalBatch(
-            x=x,
-            y=y,
-            sample_weight=sample_weight,
-            training=training,
-            target=y,
-            outputs=outputs,
-            prediction=self._readout.combine(enumerate(goodness)),
-        )
+        return self._as_batch(x, y, sample_weight, training, outputs)
 
 
 def _run(model, x, training):

@@ -32,12 +32,11 @@ def _warn_if_slow(dtype, backend):
     if not _has_instructions(dtype):
         reason = f"This processor has no instructions for {dtype}"
     elif backend == "tensorflow":
-        # docs/measured.md
         reason = f"TensorFlow does not use a processor's for {dtype}"
     if reason:
         warnings.warn(
             f"{reason}: training takes several times as long as in float32, "
-            "with PyTorch up to a hundred times. Train in float32 here, "
+            "with PyTorch often ten. Train in float32 here, "
             "`keras.config.set_dtype_policy('float32')`.",
             stacklevel=4,
         )

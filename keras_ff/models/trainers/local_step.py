@@ -92,6 +92,10 @@ class LocalStep:
             outputs[call.index] = output._replace(features=None)
             del output
         outputs = [outputs[i] for i in range(len(outputs))]
+        return self._as_batch(x, y, sample_weight, training, outputs)
+
+    def _as_batch(self, x, y, sample_weight, training, outputs):
+        """A batch with what its layers gave, and their prediction."""
         y = ops.convert_to_tensor(y)
         return LocalBatch(
             x=x,
