@@ -25,16 +25,7 @@ def test_limit_is_the_share_of_the_matrix_products():
 # TensorFlow counts the memory of a CPU if told to before its import.
 @pytest.mark.only_on("jax", "torch")
 def test_memory_of_a_local_step_does_not_grow_with_depth():
-    if keras.backend.backend() == "jax":
-        import jax
-
-        # How XLA orders operations is what matters here.
-        jax.config.update("jax_disable_most_optimizations", False)
-    try:
-        (result,) = memory.measure(["published"], [2, 6], batch_size=8)
-    finally:
-        if keras.backend.backend() == "jax":
-            jax.config.update("jax_disable_most_optimizations", True)
+    (result,) = memory.measure(["published"], [2, 4], batch_size=8)
     assert result["local_growth"] < 1.1
     assert result["backprop_growth"] > 1.8
 
