@@ -3,6 +3,8 @@ from keras import ops
 
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import GoodnessHead
+from keras_ff.layers.tracing import symbols
+from keras_ff.layers.tracing import trace
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -96,13 +98,8 @@ class AuxiliaryHead(GoodnessHead):
 
     def build(self, input_shape):
         super().build(input_shape)
-        shape = tuple(input_shape)
-        for layer in self.layers:
-            if not layer.built:
-                layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        if not self.head.built:
-            self.head.build(shape)
+        inputs = symbols(tuple(input_shape), self.compute_dtype)
+        trace([*self.layers, self.head], inputs)
         if self.scale is not None:
             self.learned_scale = self.add_weight(
                 name="scale",

@@ -5,6 +5,7 @@ from keras import ops
 from keras_ff.checks import check_integer
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.pooled_head import PooledHead
+from keras_ff.layers.tracing import symbols
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
 
@@ -109,17 +110,15 @@ class HypersphericalPrototypes(PooledHead):
 
     def build(self, input_shape):
         super().build(input_shape)
-        shape = tuple(input_shape)
+        embedded = symbols(tuple(input_shape), self.compute_dtype)
         if self.embedding is not None:
-            if not self.embedding.built:
-                self.embedding.build(shape)
-            shape = self.embedding.compute_output_shape(shape)
+            embedded = self.embedding(embedded)
         self.prototypes = self.add_weight(
             name="prototypes",
             shape=(
                 self.num_classes,
                 self.prototypes_per_class,
-                self.pooled_shape(shape)[1],
+                self.pooled_shape(embedded.shape)[1],
             ),
             initializer=self.prototype_initializer,
             trainable=self.learnable_prototypes,

@@ -1,10 +1,14 @@
 import keras
 from keras import ops
+from keras import tree
 
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.local_objective import LocalObjective
+from keras_ff.layers.tracing import symbols
+from keras_ff.layers.tracing import trace
+from keras_ff.layers.tracing import without_history
 
 
 class LocalLayer(CompositeLayer):
@@ -59,6 +63,7 @@ class LocalLayer(CompositeLayer):
         super().__init__(**kwargs)
         self.objectives = _checked(objectives)
         self.normalization = None
+        self._input_dtypes = None
 
     @property
     def goodness(self):
@@ -73,15 +78,18 @@ class LocalLayer(CompositeLayer):
         # Keras saves what it finds here, under this name.
         return [name for name in super().__dir__() if name != "goodness"]
 
+    def __call__(self, inputs, *args, **kwargs):
+        if not self.built:
+            # `build` is told no more than shapes.
+            self._input_dtypes = [_dtype(x) for x in tree.flatten(inputs)]
+        return super().__call__(inputs, *args, **kwargs)
+
     def build(self, input_shape):
         super().build(input_shape)
-        shape = input_shape
-        for layer in self.layers:
-            _build(layer, shape)
-            shape = layer.compute_output_shape(shape)
-        _build(self.head, shape)
+        activation = trace(self.layers, self._symbolic_inputs(input_shape))
+        self.head(activation)
         if self.normalization is not None:
-            _build(self.normalization, shape)
+            self.normalization(activation)
             if self.normalization.trainable_variables:
                 raise ValueError(
                     f"The normalization of local layer '{self.name}' has "
@@ -91,8 +99,32 @@ class LocalLayer(CompositeLayer):
                     f"Received: normalization={self.normalization}"
                 )
         for objective in self.objectives:
-            _build(objective, shape)
+            if not objective.built:
+                objective.build(activation.shape)
             _check_sees_something(objective, self)
+
+    def _symbolic_inputs(self, shape):
+        inputs = symbols(shape, self.layers[0].compute_dtype)
+        flat = tree.flatten(inputs)
+        dtypes = self._input_dtypes or [None] * len(flat)
+        return tree.pack_sequence_as(
+            inputs,
+            [
+                keras.KerasTensor(x.shape, d or x.dtype)
+                for x, d in zip(flat, dtypes)
+            ],
+        )
+
+    def get_build_config(self):
+        config = super().get_build_config()
+        if config and self._input_dtypes:
+            config["input_dtypes"] = list(self._input_dtypes)
+        return config
+
+    def build_from_config(self, config):
+        config = dict(config or {})
+        self._input_dtypes = config.pop("input_dtypes", None)
+        super().build_from_config(config)
 
     def activate(self, inputs, training=None):
         """The activation that the goodness head sees."""
@@ -113,19 +145,20 @@ class LocalLayer(CompositeLayer):
         return features, ops.cast(goodness, score_dtype(self.head))
 
     def compute_output_shape(self, input_shape):
-        shape = input_shape
-        for layer in self.layers:
-            shape = layer.compute_output_shape(shape)
-        return shape, self.head.compute_output_shape(shape)
+        if not self.built:
+            self.build(input_shape)
+        outputs = self.compute_output_spec(self._symbolic_inputs(input_shape))
+        return tuple(output.shape for output in outputs)
 
     def compute_output_spec(self, inputs, training=None, keep_gradient=False):
-        features, goodness = self.compute_output_shape(
-            keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
-        )
-        last = self.normalization or self.layers[-1]
+        activation = trace(self.layers, without_history(inputs))
+        goodness = self.head(activation)
+        features = activation
+        if self.normalization is not None:
+            features = self.normalization(activation)
         return (
-            keras.KerasTensor(features, dtype=last.compute_dtype),
-            keras.KerasTensor(goodness, dtype=score_dtype(self.head)),
+            without_history(features),
+            keras.KerasTensor(goodness.shape, score_dtype(self.head)),
         )
 
     def get_config(self):
@@ -186,6 +219,10 @@ def _check_sees_something(objective, layer):
         )
 
 
-def _build(layer, shape):
-    if not layer.built:
-        layer.build(shape)
+def _dtype(x):
+    """The dtype of an integer tensor; `None` for others, which are cast."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        return None
+    dtype = keras.backend.standardize_dtype(dtype)
+    return None if keras.backend.is_float_dtype(dtype) else dtype

@@ -3,6 +3,7 @@ from keras import ops
 from keras_ff.checks import check_number
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.goodness_head import score_dtype
+from keras_ff.layers.tracing import symbols
 
 
 class LocalObjective(CompositeLayer):
@@ -64,8 +65,8 @@ class LocalObjective(CompositeLayer):
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.projection is not None and not self.projection.built:
-            self.projection.build(input_shape)
+        if self.projection is not None:
+            self.projection(symbols(input_shape, self.compute_dtype))
 
     def call(self, features, labels, sample_weight, training=None):
         dtype = score_dtype(self)

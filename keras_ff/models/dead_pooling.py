@@ -60,7 +60,9 @@ def _after(layer, owner, shape):
     if owner and isinstance(layer, (LocalLayer, keras.Sequential)):
         for part in layer.layers:
             owner = _after(part, owner, shape)
-            shape = part.compute_output_shape(shape)
+            output = part.compute_output_spec(keras.KerasTensor(shape))
+            # Nothing pools several outputs.
+            shape = getattr(output, "shape", None)
         if not isinstance(layer, LocalLayer):
             return owner
     if isinstance(layer, LocalLayer):
