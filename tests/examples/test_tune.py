@@ -65,7 +65,7 @@ def test_worker_killed_within_a_trial_loses_none(tmp_path):
     def role(name):
         return start(
             tmp_path,
-            *("--trials", "3", "--epochs", "12", "--worker-timeout", "3"),
+            *("--trials", "3", "--epochs", "5", "--worker-timeout", "8"),
             KERASTUNER_TUNER_ID=name,
             KERASTUNER_ORACLE_IP="127.0.0.1",
             KERASTUNER_ORACLE_PORT=str(port),
