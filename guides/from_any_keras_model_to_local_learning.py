@@ -64,9 +64,16 @@ def network():
 """
 ## Cut it
 
-`cut` is a number of blocks, as equal in weights as the network allows. The
-result is a `ForwardOnlyModel`: `summary()`, `fit`, `save` and all else work as
-for any Keras model.
+`cut` is a number of blocks. Of all ways to cut the network into so many, it is
+the one whose largest block has the least activations, for a step needs the
+memory of the largest block. `cut_plan` shows it before anything is built.
+"""
+
+print(keras_ff.models.cut_plan(network(), 4))
+
+"""
+The result is a `ForwardOnlyModel`: `summary()`, `fit`, `save` and all else
+work as for any Keras model.
 """
 
 local = keras_ff.models.localize(network(), num_classes=10, cut=4)
@@ -137,8 +144,9 @@ training, and four blocks have 71 to 96 %.
 
 ## The networks of `keras.applications`
 
-They are cut in the same way, without their classification top. A ResNet-50 in
-eight blocks:
+They are cut in the same way, without their classification top, also where they
+are nested in another model, behind layers that prepare the images. A ResNet-50
+in eight blocks:
 """
 
 resnet = keras.applications.ResNet50(
@@ -151,7 +159,9 @@ for layer in model.local_layers:
 """
 With `weights="imagenet"` the blocks start from the pretrained weights: they
 share their layers with the model that was cut. Blocks that are not to learn
-are frozen with `layer.trainable = False`, as in Keras, before `compile`.
+are frozen with `layer.trainable = False`, as in Keras, before `compile`. A
+block that was frozen before it ever learned does not count in the prediction:
+nothing has trained its head.
 
 ## What to remember
 

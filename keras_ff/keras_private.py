@@ -8,12 +8,22 @@ import types
 
 import keras
 from keras.src.backend.common.global_state import get_global_attribute
+from keras.src.models.functional import Functional
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 
 def is_functional(model):
     """Whether a model is a graph, not a sequence or a class of its own."""
     return hasattr(model, "_nodes_by_depth")
+
+
+def runs_as_graph(layer):
+    """Whether a layer is a model that runs its graph and does nothing else."""
+    if isinstance(layer, keras.Sequential):
+        own, graph = keras.Sequential.call, layer._functional
+    else:
+        own, graph = Functional.call, is_functional(layer)
+    return bool(graph) and type(layer).call is own
 
 
 def nodes(model):

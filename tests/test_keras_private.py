@@ -34,6 +34,8 @@ NAMES = [
 ]
 AVERAGING = keras.optimizers.SGD(use_ema=True)
 AVERAGING.build(MODEL.trainable_variables)
+SEQUENTIAL = keras.Sequential([INPUTS, keras.layers.Dense(3)])
+NAMES += [(SEQUENTIAL, "_functional", "models nested in a model that is cut")]
 NAMES += [
     (AVERAGING, name, "weights after an error before the first step, on JAX")
     for name in ("_trainable_variables", "_model_variables_moving_average")

@@ -44,12 +44,14 @@ def adapt_prototypes(model, x, y):
     if not np.all(ops.convert_to_numpy(ops.isfinite(x))):
         raise ValueError("`x` must be finite. Received: NaN or infinity")
     y = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
-    heads = 0
+    heads, silent = 0, np.array(ops.convert_to_numpy(model._readout.silent))
     for call in model._graph.walk(x, training=False):
         if isinstance(call.layer.head, HypersphericalPrototypes):
             heads += 1
             call.layer.head.adapt(call.activation(), y)
+            silent[call.index] = -1
         call.run()
+    model._readout.silent.assign(silent)
     if not heads:
         raise ValueError(
             "No local layer of the model has HypersphericalPrototypes. "

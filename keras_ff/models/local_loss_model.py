@@ -27,6 +27,7 @@ from keras_ff.models.training_data import check_samples
 from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
+from keras_ff.models.voting import start_voting
 
 
 class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
@@ -179,6 +180,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
         warn_if_slow(self.layers)
         keras_private.forget_initial_epoch(self)
         start_lora(self)
+        start_voting(self)
         state = TrainingState(data["x"])
         data["x"] = as_pipeline(data["x"], class_weight)
         with state.first_of(callbacks, self) as callbacks:
@@ -215,6 +217,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
         y, sample_weight = check_batch(self, x, y, sample_weight)
         if self.train_function is None:
             start_lora(self)
+            start_voting(self)
         results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
         raise_if_unsound(self, epoch_ended=False)
         return results

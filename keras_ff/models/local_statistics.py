@@ -53,6 +53,7 @@ class LocalStatistics(keras.metrics.Metric):
         goodness,
         losses,
         penalties,
+        votes,
         sample_weight,
         loss,
         training,
@@ -66,6 +67,7 @@ class LocalStatistics(keras.metrics.Metric):
             losses: list of scalars, the layers' losses.
             penalties: list of scalars, the layers' regularizers and
                 objectives.
+            votes: tensor `(layers,)`, zero for layers that do not count.
             sample_weight: one weight a sample, or `None`.
             loss: the loss of every layer.
             training: bool. Intervals are counted on held-out data only.
@@ -94,6 +96,7 @@ class LocalStatistics(keras.metrics.Metric):
             hits = _hits(ops.stack(goodness), labels, weights)
             self.hits.assign_add(hits)
         if self.measures_intervals and not training:
+            goodness = [votes[i] * x for i, x in enumerate(goodness)]
             hits = _interval_hits(goodness, labels, weights)
             self.interval_hits.assign_add(hits)
 

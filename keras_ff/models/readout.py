@@ -15,7 +15,8 @@ class Readout(keras.layers.Layer):
 
     It also holds the state and the options that belong to the whole model,
     so that stock saving and cloning carry them: the contribution's weights,
-    the number of finished epochs and the seed of the shuffling.
+    which layers have no say, the number of finished epochs and the seed of
+    the shuffling.
 
     Args:
         contribution: a `keras_ff.contributions.Contribution`, or `None` for
@@ -105,6 +106,16 @@ class Readout(keras.layers.Layer):
             dtype="int32",
             trainable=False,
         )
+        # One for a layer that never learned though others did; minus one for
+        # one whose head was made otherwise.
+        self.silent = self.add_weight(
+            name="silent",
+            shape=(num_layers,),
+            initializer="zeros",
+            dtype="float32",
+            trainable=False,
+            autocast=False,
+        )
         self.contribution._variable = self.contribution_weights
 
     def call(self, inputs):
@@ -117,6 +128,10 @@ class Readout(keras.layers.Layer):
             * ops.cast(goodness, self.compute_dtype)
             for i, goodness in numbered_goodness
         )
+
+    def votes(self):
+        """One for every layer that has a say, else zero: `(layers,)`."""
+        return 1.0 - ops.maximum(ops.convert_to_tensor(self.silent), 0.0)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_ff import keras_private
 from keras_ff.models.soundness import raise_if_unsound
+from keras_ff.models.voting import of_voters
 
 
 class TrainingState(keras.callbacks.Callback):
@@ -130,4 +131,5 @@ def _update_contribution(model, source):
             f"{weights}. Look for NaN in the {source} data; the weights in "
             "force are unchanged."
         )
+    weights = of_voters(model._readout, weights)
     model._readout.contribution_weights.assign(weights)

@@ -35,6 +35,8 @@ def truncate(model, k=None):
     for name in ("epoch", "shuffle_seed"):
         value = ops.convert_to_numpy(getattr(readout, name))
         getattr(shared._readout, name).assign(value)
+    silent = ops.convert_to_numpy(readout.silent)
+    shared._readout.silent.assign(silent[kept])
     with unregistered(shared):
         copy = keras.models.clone_model(shared)
     copy_values(shared.weights, copy.weights)

@@ -9,7 +9,7 @@ from keras_ff import layers
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models import load_model
 from keras_ff.models import localize
-from keras_ff.models.graph import cut_points
+from keras_ff.models.cutting.cut_points import cut_points
 
 pytestmark = pytest.mark.eager
 

@@ -179,9 +179,14 @@ class LocalStep:
         goodness = [output.goodness for output in batch.outputs]
         losses = [self._unscale(output.loss) for output in batch.outputs]
         penalties = [self._unscale(output.penalty) for output in batch.outputs]
+        votes = self._readout.votes()
+        total = sum(
+            votes[i] * (loss + penalty)
+            for i, (loss, penalty) in enumerate(zip(losses, penalties))
+        )
         keras_private.log_loss(
             self,
-            sum(losses) + sum(penalties),
+            total,
             sample_weight=ops.shape(goodness[0])[0],
         )
         self._statistics.update_state(
@@ -190,6 +195,7 @@ class LocalStep:
             goodness,
             losses,
             penalties,
+            votes,
             batch.sample_weight,
             self.loss,
             batch.training,

@@ -1,0 +1,121 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_ff.models import load_model
+from keras_ff.models import localize
+from keras_ff.models.cutting.flat_model import flat_model
+
+pytestmark = pytest.mark.eager
+layers = keras.layers
+SHAPE = (8, 8, 3)
+
+
+def backbone(name="backbone"):
+    x = inputs = keras.Input(SHAPE)
+    for i in range(3):
+        x = layers.Conv2D(4, 3, padding="same", name=f"conv{i}")(x)
+        x = layers.BatchNormalization(name=f"norm{i}")(x)
+        x = layers.ReLU(name=f"relu{i}")(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def functional(inner=backbone):
+    inputs = keras.Input(SHAPE)
+    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    x = inner()(x, training=False)
+    x = layers.Conv2D(5, 3, name="top")(x)
+    return keras.Model(inputs, x)
+
+
+def sequential():
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Rescaling(1 / 255, name="rescaling"),
+            keras.Sequential([keras.Input(SHAPE), backbone()]),
+            layers.Conv2D(5, 3, name="top"),
+        ]
+    )
+
+
+NAMES = ["rescaling"]
+NAMES += [f"{kind}{i}" for i in range(3) for kind in ("conv", "norm", "relu")]
+NAMES += ["top"]
+
+
+def features_of(model, x):
+    for layer in model.local_layers:
+        x, _ = layer(x)
+    return keras.ops.convert_to_numpy(x)
+
+
+@pytest.mark.parametrize("make", [functional, sequential])
+def test_nested_models_are_looked_into(make, tmp_path):
+    original = make()
+    graph = flat_model(original).graph
+    assert [layer.name for layer in graph.layers[1:]] == NAMES
+    model = localize(original, 3, cut=4)
+    assert [x.layers[0].layers[-1].name for x in model.local_layers] == [
+        *("relu0", "relu1", "relu2", "top")
+    ]
+    x = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype("float32")
+    expected = keras.ops.convert_to_numpy(original(x))
+    np.testing.assert_allclose(
+        features_of(model, x), expected, rtol=1e-5, atol=1e-6
+    )
+    # The weights are those of the given model.
+    shared = {id(v) for v in original.trainable_variables}
+    assert shared <= {id(v) for v in model.trainable_variables}
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        load_model(tmp_path / "model.keras").predict(x, verbose=0),
+        model.predict(x, verbose=0),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.only_on("torch")
+def test_the_name_of_a_nested_model_is_its_end():
+    model = localize(functional(), 3, cut=["backbone"])
+    first, second = model.local_layers
+    assert first.layers[0].layers[-1].name == "relu2"
+    assert second.layers[0].layers[-1].name == "top"
+    # So is a name inside of it.
+    assert len(localize(functional(), 3, cut=["norm1"]).local_layers) == 2
+
+
+@pytest.mark.only_on("torch")
+def test_frozen_nested_models_stay_frozen():
+    original = functional()
+    original.get_layer("backbone").trainable = False
+    model = localize(original, 3, cut=["backbone"])
+    first, second = model.local_layers
+    assert len(first.layers[0].trainable_variables) == 0
+    assert len(second.layers[0].trainable_variables) == 2
+
+
+@pytest.mark.only_on("torch")
+def test_models_that_cannot_be_looked_into_stay_whole():
+    class Halved(keras.Model):
+        def call(self, *args, **kwargs):
+            return super().call(*args, **kwargs) / 2
+
+    def halved():
+        inner = backbone()
+        return Halved(inner.input, inner.output, name="halved")
+
+    graph = flat_model(functional(halved)).graph
+    names = ["rescaling", "halved", "top"]
+    assert [layer.name for layer in graph.layers[1:]] == names
+    with pytest.raises(ValueError, match=r"stay whole: \['halved'\]"):
+        localize(functional(halved), 3, cut=4)
+
+    # Two that have the same names: the first is looked into.
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(3, 1, name="between")(backbone("one")(inputs))
+    graph = flat_model(keras.Model(inputs, backbone("two")(x))).graph
+    assert [layer.name for layer in graph.layers[1:]] == [
+        *NAMES[1:-1],
+        *("between", "two"),
+    ]
