@@ -152,7 +152,7 @@ def make(name, method):
 CASES = [
     pytest.param(
         *(name, method),
-        marks=[every_backend] if name == "tiny_cnn" or method == "caw" else [],
+        marks=[every_backend] if method in ("caw", "backprop") else [],
     )
     for name in ("tiny_cnn", "mlp")
     for method in METHODS
