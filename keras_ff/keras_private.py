@@ -8,6 +8,8 @@ import types
 
 import keras
 from keras.src.backend.common.global_state import get_global_attribute
+from keras.src.backend.common.masking import get_keras_mask
+from keras.src.backend.common.masking import set_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.trainers.epoch_iterator import EpochIterator
 
@@ -70,6 +72,16 @@ def all_layers(layer, include_self=True):
 def own_layers(layer):
     """What a layer is made of, the first level only."""
     return layer._flatten_layers(include_self=False, recursive=False)
+
+
+def mask_of(x):
+    """The mask that Keras attached to a tensor, or `None`."""
+    return get_keras_mask(x)
+
+
+def attach_mask(x, mask):
+    """Attaches a mask to a tensor; `None` takes it off."""
+    set_keras_mask(x, mask)
 
 
 def additional_loss(model, term):

@@ -3,6 +3,9 @@ from keras import ops
 
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import GoodnessHead
+from keras_ff.layers.masks import check_takes_mask
+from keras_ff.layers.masks import pass_masks
+from keras_ff.layers.masks import with_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
 
@@ -99,6 +102,8 @@ class AuxiliaryHead(GoodnessHead):
     def build(self, input_shape):
         super().build(input_shape)
         inputs = symbols(tuple(input_shape), self.compute_dtype)
+        for layer in [*self.layers, self.head]:
+            pass_masks(layer)
         trace([*self.layers, self.head], inputs)
         if self.scale is not None:
             self.learned_scale = self.add_weight(
@@ -109,10 +114,12 @@ class AuxiliaryHead(GoodnessHead):
                 autocast=False,
             )
 
-    def call(self, inputs):
-        x = inputs
+    def call(self, inputs, mask=None):
+        x = with_mask(inputs, mask)
         for layer in self.layers:
+            check_takes_mask(layer, x, self)
             x = layer(x)
+        check_takes_mask(self.head, x, self)
         goodness = ops.cast(self.head(x), self.score_dtype)
         if self.scale is not None:
             goodness = goodness * self.learned_scale

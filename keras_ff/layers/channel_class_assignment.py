@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from keras_ff.layers.goodness_head import GoodnessHead
+from keras_ff.layers.masks import masked_max
+from keras_ff.layers.masks import masked_mean
+from keras_ff.layers.masks import with_mask
 from keras_ff.regularizers import AssignmentEntropy
 from keras_ff.regularizers import AssignmentOrthogonality
 from keras_ff.regularizers import AssignmentRegularizer
@@ -182,27 +185,28 @@ class ChannelClassAssignment(GoodnessHead):
             self.assignment / self.current_temperature(), axis=-1
         )
 
-    def call(self, inputs):
+    def call(self, inputs, mask=None):
         shares = self.shares()
         for regularizer in self.assignment_regularizers:
             if isinstance(regularizer, AssignmentRegularizer):
                 self.add_loss(regularizer(shares, epoch=self.epoch))
             else:
                 self.add_loss(regularizer(shares))
-        return ops.matmul(self.pool(inputs), shares)
+        return ops.matmul(self.pool(with_mask(inputs, mask)), shares)
 
     def pool(self, activation):
         """The activity of every channel, `(batch, channels)` in float32."""
+        shown = self.shown(activation)
         activation = ops.cast(activation, self.score_dtype)
         axes = self.spatial_axes(activation.shape)
         if not axes:
             return activation
         mean, maximum, minimum = self.pooling
-        pooled = mean * ops.mean(activation, axis=axes)
+        pooled = mean * masked_mean(activation, shown, axes)
         if maximum:
-            pooled = pooled + maximum * ops.max(activation, axis=axes)
+            pooled = pooled + maximum * masked_max(activation, shown, axes)
         if minimum:
-            pooled = pooled - minimum * ops.min(activation, axis=axes)
+            pooled = pooled + minimum * masked_max(-activation, shown, axes)
         return pooled
 
     def get_config(self):

@@ -2,6 +2,8 @@ import keras
 from keras import ops
 
 from keras_ff.layers.goodness_head import GoodnessHead
+from keras_ff.layers.masks import masked_mean
+from keras_ff.layers.masks import with_mask
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -48,10 +50,11 @@ class ChannelGroups(GoodnessHead):
                 f"{channels} channels (input shape {tuple(input_shape)})"
             )
 
-    def call(self, inputs):
+    def call(self, inputs, mask=None):
+        shown = self.shown(with_mask(inputs, mask))
         x = ops.cast(inputs, self.score_dtype)
         axes = self.spatial_axes(x.shape)
         if axes:
-            x = ops.mean(x, axis=axes)
+            x = masked_mean(x, shown, axes)
         size = x.shape[-1] // self.num_classes
         return ops.mean(ops.reshape(x, (-1, self.num_classes, size)), axis=-1)

@@ -2,14 +2,17 @@ import keras
 
 from keras_ff.checks import check_num_classes
 from keras_ff.dtypes import at_least_float32
+from keras_ff.keras_private import mask_of
 from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.layers.masks import along
 
 
 class GoodnessHead(CompositeLayer):
     """Base class of the goodness heads: from an activation to class scores.
 
-    A subclass implements `call(activation)`, which computes in
-    `score_dtype`: float32, or float64 under a policy of float64.
+    A subclass implements `call(activation, mask=None)`, which computes in
+    `score_dtype`: float32, or float64 under a policy of float64. What it pools
+    leaves out the steps that a mask hides.
 
     Args:
         num_classes: int, at least 2.
@@ -50,10 +53,21 @@ class GoodnessHead(CompositeLayer):
         first = 2 if self.data_format == "channels_first" else 1
         return tuple(range(first, first + len(shape) - 2))
 
+    def shown(self, activation):
+        """Where a map is no padding, in as many axes, or `None`."""
+        mask = mask_of(activation)
+        axes = self.spatial_axes(activation.shape)
+        if mask is None or not axes:
+            return None
+        return along(activation, mask, axes[0])
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """`None`: goodness has no steps."""
+
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_classes)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs, mask=None):
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.score_dtype)
 

@@ -1,5 +1,6 @@
 import keras
 
+from keras_ff.layers.masks import with_mask
 from keras_ff.layers.pooled_head import PooledHead
 
 
@@ -70,8 +71,8 @@ class GoodnessProjection(PooledHead):
         super().build(input_shape)
         self.projection.build(self.pooled_shape(input_shape))
 
-    def call(self, inputs):
-        return self.projection(self.pool(inputs))
+    def call(self, inputs, mask=None):
+        return self.projection(self.pool(with_mask(inputs, mask)))
 
     def get_config(self):
         config = super().get_config()

@@ -4,6 +4,9 @@ from keras import ops
 
 from keras_ff.checks import check_integer
 from keras_ff.layers.composite_layer import serialize_part
+from keras_ff.layers.masks import check_takes_mask
+from keras_ff.layers.masks import pass_masks
+from keras_ff.layers.masks import with_mask
 from keras_ff.layers.pooled_head import PooledHead
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.unit_norm import unit_norm
@@ -112,6 +115,7 @@ class HypersphericalPrototypes(PooledHead):
         super().build(input_shape)
         embedded = symbols(tuple(input_shape), self.compute_dtype)
         if self.embedding is not None:
+            pass_masks(self.embedding)
             embedded = self.embedding(embedded)
         self.prototypes = self.add_weight(
             name="prototypes",
@@ -134,6 +138,7 @@ class HypersphericalPrototypes(PooledHead):
             where the activation is 0).
         """
         if self.embedding is not None:
+            check_takes_mask(self.embedding, activation, self)
             activation = self.embedding(activation)
         u = self.pool(activation)
         return unit_norm(without_dead(u), self.epsilon)
@@ -162,8 +167,8 @@ class HypersphericalPrototypes(PooledHead):
             cosines, (-1, self.num_classes, self.prototypes_per_class)
         )
 
-    def call(self, inputs):
-        cosines = self.cosines(inputs)
+    def call(self, inputs, mask=None):
+        cosines = self.cosines(with_mask(inputs, mask))
         if self.prototypes_per_class == 1:
             return ops.squeeze(cosines, axis=-1)
         return ops.logsumexp(self.beta * cosines, axis=-1) / self.beta

@@ -2,10 +2,17 @@ import keras
 from keras import ops
 from keras import tree
 
+from keras_ff.keras_private import mask_of
+from keras_ff.layers.attached_mask import AttachedMask
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.local_objective import LocalObjective
+from keras_ff.layers.masks import check_takes_mask
+from keras_ff.layers.masks import pass_masks
+from keras_ff.layers.masks import stop_gradient
+from keras_ff.layers.masks import with_mask
+from keras_ff.layers.masks import without_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
 from keras_ff.layers.tracing import without_history
@@ -27,6 +34,10 @@ class LocalLayer(CompositeLayer):
     - `normalization`: a Keras layer from the activation to the features, or
       `None`. Its weights, if any, must not be trainable: no local loss would
       reach them.
+
+    Masks of steps, which Keras attaches to tensors, go on with the features
+    as in `keras.Sequential`. The head gets them, too, and leaves out what is
+    padding.
 
     `keras_ff.layers.LocalBlock` makes a local layer without subclassing.
 
@@ -82,10 +93,16 @@ class LocalLayer(CompositeLayer):
         if not self.built:
             # `build` is told no more than shapes.
             self._input_dtypes = [_dtype(x) for x in tree.flatten(inputs)]
-        return super().__call__(inputs, *args, **kwargs)
+        features, goodness = super().__call__(inputs, *args, **kwargs)
+        mask = mask_of(features)
+        if mask is not None and isinstance(features, keras.KerasTensor):
+            features = with_mask(features, AttachedMask(mask.shape)(features))
+        return features, goodness
 
     def build(self, input_shape):
         super().build(input_shape)
+        for layer in [*self.layers, self.head]:
+            pass_masks(layer)
         activation = trace(self.layers, self._symbolic_inputs(input_shape))
         self.head(activation)
         if self.normalization is not None:
@@ -128,21 +145,27 @@ class LocalLayer(CompositeLayer):
 
     def activate(self, inputs, training=None):
         """The activation that the goodness head sees."""
-        activation = keras.tree.map_structure(ops.stop_gradient, inputs)
+        activation = tree.map_structure(stop_gradient, inputs)
         for layer in self.layers:
             activation = layer(activation)
         return activation
 
     def call(self, inputs, training=None, keep_gradient=False):
         activation = self.activate(inputs, training)
+        check_takes_mask(self.head, activation, self)
         goodness = self.head(activation)
         features = activation
         if not keep_gradient:
             # Before the normalization: it then keeps nothing for a gradient.
-            features = ops.stop_gradient(features)
+            features = stop_gradient(features)
         if self.normalization is not None:
             features = self.normalization(features)
-        return features, ops.cast(goodness, score_dtype(self.head))
+        goodness = ops.cast(goodness, score_dtype(self.head))
+        # A loss would take a mask for weights.
+        return features, without_mask(goodness)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """`None`: the features have that of the activation already."""
 
     def compute_output_shape(self, input_shape):
         if not self.built:
@@ -152,6 +175,7 @@ class LocalLayer(CompositeLayer):
 
     def compute_output_spec(self, inputs, training=None, keep_gradient=False):
         activation = trace(self.layers, without_history(inputs))
+        check_takes_mask(self.head, activation, self)
         goodness = self.head(activation)
         features = activation
         if self.normalization is not None:

@@ -1,6 +1,7 @@
 from keras import ops
 
 from keras_ff.checks import check_number
+from keras_ff.keras_private import mask_of
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.tracing import symbols
@@ -71,6 +72,15 @@ class LocalObjective(CompositeLayer):
     def call(self, features, labels, sample_weight, training=None):
         dtype = score_dtype(self)
         projection = self.project(features)
+        if mask_of(features) is not None and len(projection.shape) > 2:
+            raise ValueError(
+                f"'{self.name}' ({type(self).__name__}) compares whole "
+                "sequences, and gets some with a mask: padding would change "
+                "its losses. Let its projection pool under the mask, as "
+                "keras_ff.objectives.SupervisedContrast(pooling='average') "
+                "does. Received: features of shape "
+                f"{tuple(features.shape)}"
+            )
         present = ops.not_equal(sample_weight, 0)
         losses = self.sample_losses(
             *(ops.cast(x, dtype) for x in (projection, labels, present))
@@ -87,6 +97,9 @@ class LocalObjective(CompositeLayer):
                 f"every sample, of shape (batch,). Received: {received}"
             )
         return losses
+
+    def compute_mask(self, *args, **kwargs):
+        """`None`: losses are of samples."""
 
     def project(self, features):
         """What of the features is compared."""

@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import score_dtype
+from keras_ff.layers.masks import along
+from keras_ff.layers.masks import masked_mean
 
 NORMALIZATIONS = ("instance", "group", "layer", "rms")
 
@@ -39,7 +41,9 @@ def get_normalization(
     if identifier is None or isinstance(identifier, keras.Layer):
         return identifier
     if identifier == "rms":
-        return RMSFeatures(dtype=dtype, name=name)
+        return RMSFeatures(
+            channel_axis=channel_axis(data_format), dtype=dtype, name=name
+        )
     groups = {"instance": -1, "group": num_classes, "layer": 1}
     if identifier not in NORMALIZATIONS:
         raise ValueError(
@@ -72,15 +76,27 @@ def channel_axis(data_format=None):
     return 1 if data_format == "channels_first" else -1
 
 
+def _shown(x, mask, channel_axis):
+    """Where a map is no padding, in as many axes, or `None`."""
+    if mask is None or len(x.shape) < 3:
+        return None
+    return along(x, mask, 2 if channel_axis == 1 else 1)
+
+
 class FeatureNormalization(keras.layers.Layer):
     """Base class of normalizations without weights.
 
-    Statistics are float32, or float64 under a policy of float64.
+    Statistics are float32, or float64 under a policy of float64, and of the
+    steps that no mask hides.
     """
 
-    def call(self, inputs):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
         x = ops.cast(inputs, score_dtype(self))
-        return ops.cast(self.normalize(x), self.compute_dtype)
+        return ops.cast(self.normalize(x, mask), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -93,23 +109,26 @@ class RMSFeatures(FeatureNormalization):
     Args:
         axis: int, the axis of the mean. Defaults to `None`, all axes of a
             sample.
+        channel_axis: int, the axis of the channels. Defaults to `-1`.
         **kwargs: base layer keyword arguments.
     """
 
-    def __init__(self, axis=None, **kwargs):
+    def __init__(self, axis=None, channel_axis=-1, **kwargs):
         super().__init__(**kwargs)
         self.axis = axis
+        self.channel_axis = channel_axis
 
-    def normalize(self, x):
-        axis = self.axis
+    def normalize(self, x, mask):
+        axis, shown = self.axis, None
         if axis is None:
             axis = tuple(range(1, len(x.shape)))
-        mean_square = ops.mean(ops.square(x), axis=axis, keepdims=True)
+            shown = _shown(x, mask, self.channel_axis)
+        mean_square = masked_mean(ops.square(x), shown, axis, keepdims=True)
         return x * ops.rsqrt(mean_square + 1e-5)
 
     def get_config(self):
         config = super().get_config()
-        config["axis"] = self.axis
+        config.update(axis=self.axis, channel_axis=self.channel_axis)
         return config
 
 
@@ -139,6 +158,7 @@ class GroupFeatures(FeatureNormalization):
         self.groups = groups
         self.axis = axis
         self.centers_channels = False
+        self._alone = False
         self._single = False
         self._may_be_single = False
 
@@ -152,6 +172,7 @@ class GroupFeatures(FeatureNormalization):
         axis = self.axis % len(input_shape)
         spatial = [*input_shape[1:axis], *input_shape[axis + 1 :]]
         alone = self.groups in (-1, channels)
+        self._alone = alone
         self._single = alone and all(size == 1 for size in spatial)
         self._may_be_single = alone and {*spatial} <= {1, None}
         # Whether the mean of every channel over the map is zero.
@@ -164,18 +185,25 @@ class GroupFeatures(FeatureNormalization):
                 f"{'as many' if self.groups == -1 else self.groups} groups"
             )
 
-    def normalize(self, inputs):
+    def normalize(self, inputs, mask):
         if self._single:
             return inputs
         x, shape = inputs, ops.shape(inputs)
         axis = self.axis % len(shape)
-        if self.groups != -1:
+        shown = _shown(x, mask, self.axis)
+        if not self._alone:
             split = (self.groups, shape[axis] // self.groups)
             x = ops.reshape(x, (-1, *shape[1:axis], *split, *shape[axis + 1 :]))
+            if shown is not None:
+                shown = ops.expand_dims(shown, axis)
         axes = [i for i in range(1, len(x.shape)) if i != axis]
-        x = x - ops.mean(x, axis=axes, keepdims=True)
-        variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
+        x = x - masked_mean(x, shown, axes, keepdims=True)
+        variance = masked_mean(ops.square(x), shown, axes, keepdims=True)
         normalized = ops.reshape(x * ops.rsqrt(variance + 1e-5), shape)
+        if self._alone and shown is not None:
+            all_shown = ops.broadcast_to(shown, ops.shape(x))
+            number = ops.sum(ops.cast(all_shown, "int32"), axes, keepdims=True)
+            return ops.where(ops.equal(number, 1), inputs, normalized)
         if self._may_be_single:
             size = math.prod(
                 shape[i] for i in range(1, len(shape)) if i != axis

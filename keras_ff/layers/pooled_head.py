@@ -3,6 +3,8 @@ from keras import ops
 from keras_ff.checks import is_integer
 from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.layers.grid_average2d import GridAverage2D
+from keras_ff.layers.masks import hide
+from keras_ff.layers.masks import masked_mean
 
 
 class PooledHead(GoodnessHead):
@@ -14,7 +16,8 @@ class PooledHead(GoodnessHead):
             `"flatten"` (every position counts by itself), or an int `n`
             (averages over a grid of `n` by `n` cells, then as `"flatten"`;
             in a map of fewer pixels, cells share them).
-            Nothing is pooled where there is no map.
+            Nothing is pooled where there is no map. Steps that a mask hides
+            are in no average and zero in `"flatten"`; a grid refuses masks.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             Keras's setting.
         **kwargs: base layer keyword arguments (`name`, `dtype`).
@@ -46,16 +49,32 @@ class PooledHead(GoodnessHead):
 
     def pool(self, activation):
         """The activation as float32 vectors, `(batch, features)`."""
+        shown = self.shown(activation)
         x = ops.cast(activation, self.score_dtype)
         axes = self.spatial_axes(x.shape)
         if not axes:
             return x
         size = self.pooled_shape(x.shape)[1]
         if self.pooling == "average":
-            return ops.mean(x, axis=axes)
+            return masked_mean(x, shown, axes)
         if self._grid is not None:
+            self._check_not_masked(shown)
             x = self._grid(x)
-        return ops.reshape(x, (-1, size))
+        return ops.reshape(hide(x, shown), (-1, size))
+
+    def compute_output_spec(self, inputs, mask=None):
+        if self._grid is not None:
+            self._check_not_masked(self.shown(inputs))
+        return super().compute_output_spec(inputs, mask)
+
+    def _check_not_masked(self, shown):
+        if shown is not None:
+            raise ValueError(
+                f"'{self.name}' ({type(self).__name__}) averages over a grid, "
+                "whose cells know no mask: padding would change the goodness. "
+                f"Received: pooling={self.pooling} and a map with a mask. Use "
+                "pooling='average'."
+            )
 
     def pooled_shape(self, shape):
         """The shape of the vectors of an activation of this shape."""

@@ -1,6 +1,9 @@
 import keras
 from keras import tree
 
+from keras_ff.keras_private import mask_of
+from keras_ff.layers.masks import with_mask
+
 
 def symbols(shapes, dtype):
     """Symbolic tensors of these shapes, a shape or a structure of them."""
@@ -10,10 +13,8 @@ def symbols(shapes, dtype):
 
 
 def without_history(inputs):
-    """Symbolic tensors like these that no layer's graph knows."""
-    return tree.map_structure(
-        lambda x: keras.KerasTensor(x.shape, x.dtype), inputs
-    )
+    """Symbolic tensors like these, with masks, that no graph knows."""
+    return tree.map_structure(_without_history, inputs)
 
 
 def trace(layers, inputs):
@@ -24,3 +25,10 @@ def trace(layers, inputs):
     for layer in layers:
         inputs = layer(inputs)
     return inputs
+
+
+def _without_history(x):
+    mask = mask_of(x)
+    if mask is not None:
+        mask = keras.KerasTensor(mask.shape, mask.dtype)
+    return with_mask(keras.KerasTensor(x.shape, x.dtype), mask)

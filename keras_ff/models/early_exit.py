@@ -53,6 +53,8 @@ class EarlyExit:
         size = len(next(iter(tensors.values())))
         samples = self._num_samples + np.arange(size)
         self._num_samples += size
+        # With masks, as stages take them.
+        tensors = {k: (x, np.ones(size, bool)) for k, x in tensors.items()}
         self._push(0, _Rows(samples, np.zeros((size, 1), "float32"), tensors))
 
     def finish(self):
@@ -87,7 +89,7 @@ class EarlyExit:
         inputs = [rows.tensors[key] for key in stage.takes]
         if size < self._batch_size:
             copies = np.arange(self._batch_size) % size
-            inputs = [x[copies] for x in inputs]
+            inputs = tree.map_structure(lambda x: x[copies], inputs)
         goodness, *given = stage.predict_on_batch(inputs)
         combined = rows.combined + self._weights[stage.exit] * goodness[:size]
         leaves = confidence(combined) > self._threshold
@@ -99,13 +101,19 @@ class EarlyExit:
         )
         if not leaves.all():
             tensors = {**rows.tensors, **dict(zip(stage.gives, given))}
-            tensors = {key: tensors[key][:size] for key in stage.alive}
+            tensors = {
+                key: tree.map_structure(lambda x: x[:size], tensors[key])
+                for key in stage.alive
+            }
             undecided = _Rows(rows.samples, combined, tensors).take(~leaves)
             self._push(number + 1, undecided)
 
 
 class _Rows(NamedTuple):
-    """Samples on their way: their numbers, combined goodness and tensors."""
+    """Samples on their way: their numbers, combined goodness and tensors.
+
+    The tensors are pairs with their masks, by keys.
+    """
 
     samples: Any
     combined: Any

@@ -1,3 +1,6 @@
+from keras_ff.layers.masks import with_mask
+
+
 class LocalCall:
     """A local layer of a graph whose turn it is.
 
@@ -27,12 +30,16 @@ class LocalCall:
         """The activation that the layer's goodness head sees."""
         return self.layer.activate(*self._args, **self._kwargs)
 
-    def give(self, features):
+    def give(self, features, mask=None):
         """Hands features on to the layers that follow.
 
         What the layer was called with is let go.
+
+        Args:
+            features: tensor.
+            mask: of its steps, if they lost it on their way.
         """
-        self._give(features)
+        self._give(with_mask(features, mask))
         self._args = self._kwargs = None
 
     def run(self):

@@ -1,5 +1,8 @@
 import keras
+from keras import ops
 
+from keras_ff.keras_private import attach_mask
+from keras_ff.keras_private import mask_of
 from keras_ff.layers import LocalLayer
 from keras_ff.models.trainers import Loops
 
@@ -8,7 +11,8 @@ class Stage(Loops, keras.Model):
     """The part of a forward-only model between two exits.
 
     It shares its layers with the model. Tensors are known by keys: more than
-    one can be alive at an exit, and some only pass through.
+    one can be alive at an exit, and some only pass through. With each goes
+    its mask, of the shape `(batch,)` if it has none.
 
     Args:
         plan: the `Plan` of the layers of this part.
@@ -18,10 +22,10 @@ class Stage(Loops, keras.Model):
         alive: list of the keys of all tensors that later stages take.
 
     Call arguments:
-        inputs: list of tensors, as `takes`.
+        inputs: list of pairs of a tensor and its mask, as `takes`.
 
     Output shape:
-        List: the goodness of layer `exit`, then tensors as `gives`.
+        List: the goodness of layer `exit`, then such pairs, as `gives`.
     """
 
     def __init__(self, plan, exit, takes, gives, alive):
@@ -37,9 +41,21 @@ class Stage(Loops, keras.Model):
         self._plan = plan
 
     def call(self, inputs, training=None):
-        tensors = dict(zip(self.takes, inputs))
+        tensors = {}
+        for key, (tensor, mask) in zip(self.takes, inputs):
+            if len(mask.shape) > 1:
+                attach_mask(tensor, mask)
+            tensors[key] = tensor
         goodness = {
             call.index: call.run()
             for call in self._plan.walk(tensors, training)
         }
-        return [goodness[self.exit], *(tensors[key] for key in self.gives)]
+        given = [_with_its_mask(tensors[key]) for key in self.gives]
+        return [goodness[self.exit], *given]
+
+
+def _with_its_mask(tensor):
+    mask = mask_of(tensor)
+    if mask is None:
+        mask = ops.ones(ops.shape(tensor)[:1], dtype="bool")
+    return tensor, mask

@@ -112,7 +112,7 @@ def test_later_layers_are_computed_for_undecided_samples_only(monkeypatch):
             if isinstance(part, layers.LocalLayer)
         ]
         for name in names:
-            computed.setdefault(name, []).append(len(inputs[0]))
+            computed.setdefault(name, []).append(len(inputs[0][0]))
         return compute(stage, inputs)
 
     monkeypatch.setattr(Stage, "predict_on_batch", spy)

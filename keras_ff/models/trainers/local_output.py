@@ -11,9 +11,11 @@ class LocalOutput(NamedTuple):
         loss: scalar, the local loss.
         penalty: scalar, what else the layer minimizes: the sum of its
             regularizers and its weighted objectives.
+        mask: of the steps of the features, or `None`.
     """
 
     features: Any
     goodness: Any
     loss: Any
     penalty: Any
+    mask: Any = None

@@ -88,8 +88,8 @@ class LocalStep:
                 output = self._marked(output, finite)
             else:
                 _, output = local_loss()
-            call.give(output.features)
-            outputs[call.index] = output._replace(features=None)
+            call.give(output.features, output.mask)
+            outputs[call.index] = output._replace(features=None, mask=None)
             del output
         outputs = [outputs[i] for i in range(len(outputs))]
         return self._as_batch(x, y, sample_weight, training, outputs)
@@ -113,6 +113,7 @@ class LocalStep:
         """Runs a local layer; returns what it minimizes and its output."""
         objectives = call.layer.objectives
         features, goodness = call(keep_gradient=True) if objectives else call()
+        mask = keras_private.mask_of(features)
         loss = self.loss(y, goodness, sample_weight=sample_weight)
         loss = ops.cast(loss, "float32")
         terms = []
@@ -134,7 +135,8 @@ class LocalStep:
         penalty = ops.zeros((), "float32")
         for term in terms:
             penalty = penalty + ops.cast(term, "float32")
-        return loss + penalty, LocalOutput(features, goodness, loss, penalty)
+        output = LocalOutput(features, goodness, loss, penalty, mask)
+        return loss + penalty, output
 
     def _marked(self, output, finite):
         """Gives a layer whose gradients are not finite the loss NaN.

@@ -45,7 +45,7 @@ class LocalTrainer(LocalStep):
             torch.zeros_like(v) if g is None else g
             for v, g in zip(variables, gradients)
         ]
-        return keras.tree.map_structure(torch.Tensor.detach, outputs), gradients
+        return keras.tree.map_structure(_detached, outputs), gradients
 
     def _seed_epoch(self, seed):
         # Keras's dropout draws from PyTorch's global generator, whose state
@@ -61,6 +61,10 @@ def process_index():
     if group.is_available() and group.is_initialized():
         return group.get_rank()
     return 0
+
+
+def _detached(x):
+    return None if x is None else x.detach()
 
 
 def _branches_freely(condition):
