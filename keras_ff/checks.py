@@ -79,6 +79,16 @@ def check_images(layer, shape, advice=""):
         )
 
 
+def check_sequences(layer, shape, advice=""):
+    """Raises if what a layer gets are not sequences; see `check_images`."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"{layer} takes sequences: three axes, batch, steps and channels. "
+            f"Received: inputs of shape {tuple(shape)}. Sequences of single "
+            f"numbers get channels by `x[..., None]`.{advice}"
+        )
+
+
 def check_maker(name, value, made, example):
     """Raises if an argument is not a function or a class that makes something.
 

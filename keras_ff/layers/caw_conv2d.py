@@ -1,13 +1,11 @@
 import keras
 
-from keras_ff.layers.channel_class_assignment import ChannelClassAssignment
+from keras_ff.layers.caw_conv import CAWConv
 from keras_ff.layers.conv2d import Conv2D
-from keras_ff.layers.delegate import Delegate
-from keras_ff.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
-class CAWConv2D(KernelLayer):
+class CAWConv2D(CAWConv):
     """CAW-Conv: a local convolution whose channels are assigned to classes.
 
     ```
@@ -77,30 +75,3 @@ class CAWConv2D(KernelLayer):
     """
 
     operation_class = Conv2D
-    head_class = ChannelClassAssignment
-
-    assignment = Delegate("head")
-    log_temperature = Delegate("head")
-
-    def __init__(
-        self,
-        filters,
-        kernel_size,
-        num_classes,
-        dropout=0.1,
-        normalization="instance",
-        kernel_initializer=None,
-        **kwargs,
-    ):
-        super().__init__(
-            filters=filters,
-            kernel_size=kernel_size,
-            num_classes=num_classes,
-            dropout=dropout,
-            normalization=normalization,
-            kernel_initializer=kernel_initializer
-            or keras.initializers.VarianceScaling(
-                1 / 3, mode="fan_in", distribution="uniform"
-            ),
-            **kwargs,
-        )

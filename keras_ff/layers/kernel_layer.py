@@ -3,11 +3,15 @@ import inspect
 import keras
 
 from keras_ff.checks import check_images
+from keras_ff.checks import check_sequences
 from keras_ff.checks import is_integer
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.layers.normalization import serialize_normalization
+
+# By the number of axes besides batch and channels.
+_CHECKS = {1: check_sequences, 2: check_images}
 
 
 class KernelLayer(LocalLayer):
@@ -78,8 +82,9 @@ class KernelLayer(LocalLayer):
         )
 
     def build(self, input_shape):
-        if isinstance(self.operation, keras.layers.Conv2D):
-            check_images(
+        check = _CHECKS.get(getattr(self.operation, "rank", None))
+        if check is not None:
+            check(
                 f"{type(self).__name__} '{self.name}'",
                 input_shape,
                 " What stays a vector goes to a dense layer, such as "

@@ -131,6 +131,18 @@ LAYERS = {
         (5,),
         trainable=4,
     ),
+    "caw_conv1d": Case(
+        lambda: layers.CAWConv1D(6, 3, NUM_CLASSES, padding="causal"),
+        (20, 2),
+        trainable=3,
+        trains_differently=True,
+    ),
+    "cw_conv1d": Case(
+        lambda: layers.CWConv1D(6, 3, NUM_CLASSES, padding="same"),
+        (20, 2),
+        trainable=1,
+        trains_differently=True,
+    ),
     "prototype_conv2d": Case(
         lambda: layers.PrototypeConv2D(
             6, 3, NUM_CLASSES, embedding_size=5, padding="same"
@@ -159,6 +171,31 @@ LAYERS = {
         ),
         (6, 5, 2),
         trainable=2,
+        trains_differently=True,
+    ),
+    "prototype_conv1d_customised": Case(
+        lambda: layers.PrototypeConv1D(
+            8,
+            3,
+            NUM_CLASSES,
+            embedding_size=5,
+            embedding_kernel_size=2,
+            embedding_initializer=constant(0.4),
+            dropout=0.2,
+            normalization="rms",
+            padding="causal",
+            dilation_rate=2,
+            use_bias=True,
+            kernel_initializer=constant(0.5),
+            kernel_regularizer=keras.regularizers.L2(0.03),
+            prototypes_per_class=2,
+            beta=4.0,
+            prototype_initializer=constant(0.3),
+            learnable_prototypes=False,
+            epsilon=1e-4,
+        ),
+        (20, 2),
+        trainable=3,
         trains_differently=True,
     ),
     "prototype_dense": Case(
@@ -428,6 +465,7 @@ HEADS = {
 
 PLAIN = [name for name in LAYERS if "customised" not in name]
 IMAGE_LAYERS = [n for n, c in LAYERS.items() if len(c.input_shape) == 3]
+DENSE_LAYERS = [n for n in LAYERS if "dense" in n]
 
 
 def batch(shape, seed=0):

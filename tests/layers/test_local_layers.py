@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from cases import BATCH
+from cases import DENSE_LAYERS
 from cases import IMAGE_LAYERS
 from cases import LAYERS
 from cases import MIXED
@@ -347,7 +348,7 @@ def test_data_format_argument_reaches_all_parts(make):
     np.testing.assert_allclose(numpy(goodness), numpy(last(x)[1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in LAYERS if n not in IMAGE_LAYERS])
+@pytest.mark.parametrize("name", DENSE_LAYERS)
 def test_dense_layers_have_no_data_format(name):
     last = built(name)
     keras.config.set_image_data_format("channels_first")
