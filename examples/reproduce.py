@@ -220,7 +220,11 @@ def load(flags):
     if flags.dataset in STREAMED:
         return data.pipelines(flags)
     splits = keras_ff.datasets.load_arrays(
-        flags.dataset, flags.data_dir, flags.validation_split, flags.seed
+        flags.dataset,
+        flags.data_dir,
+        flags.validation_split,
+        flags.seed,
+        raw=True,
     )
     train, *others = keras.tree.map_structure(
         keras.ops.convert_to_tensor, splits

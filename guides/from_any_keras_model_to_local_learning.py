@@ -35,7 +35,7 @@ import keras_ff
 keras.utils.set_random_seed(0)
 short = "GUIDE_EPOCHS" in os.environ
 epochs = int(os.environ.get("GUIDE_EPOCHS", 15))
-train, validation, test = keras_ff.datasets.load_arrays("digits")
+train, validation, test = keras_ff.datasets.load_arrays("digits", raw=True)
 
 
 def residual_block(x, width, name):

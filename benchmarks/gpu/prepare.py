@@ -28,7 +28,7 @@ def main():
     import keras_ff
 
     (x, y), _, (x_test, y_test) = keras_ff.datasets.load_arrays(
-        "cifar10", flags.data_dir, validation_split=0
+        "cifar10", flags.data_dir, validation_split=0, raw=True
     )
     arrays = dict(x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     folder = pathlib.Path(flags.output)

@@ -61,7 +61,12 @@ class Session:
 
         if self.real:
             splits = keras_ff.datasets.load_arrays(
-                "cifar10", self.data, validation_split, seed, download=False
+                "cifar10",
+                self.data,
+                validation_split,
+                seed,
+                download=False,
+                raw=True,
             )
         else:
             generator = np.random.default_rng(seed)

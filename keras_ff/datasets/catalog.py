@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class DatasetInfo(NamedTuple):
     """Facts about a data set.
@@ -100,11 +102,17 @@ def info(name):
     return _CATALOG[name]
 
 
+def pixel_statistics(name):
+    """Mean and standard deviation of each channel, for pixels up to 255."""
+    details = info(name)
+    return 255 * np.array([details.mean, details.std], "float32")
+
+
 def check_fits_memory(name):
     """Raises if a data set is unknown, or read from disk batch by batch."""
     info(name)
     if name in STREAMED:
         raise ValueError(
             f'"{name}" does not fit into memory; use '
-            "`keras_ff.datasets.load()`, which streams and normalises it."
+            "`keras_ff.datasets.load()`, which streams it."
         )

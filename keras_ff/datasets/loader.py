@@ -1,7 +1,6 @@
 """The input pipeline."""
 
 import keras
-import numpy as np
 
 from keras_ff.checks import check_bool
 from keras_ff.checks import check_integer
@@ -24,11 +23,12 @@ def load(
     image_size=None,
     drop_remainder=True,
     download=True,
+    raw=False,
 ):
-    """Loads a data set as batches of normalised images and integer labels.
+    """Loads a data set as batches of normalized images and integer labels.
 
     The batches are pairs of float32 images `(batch, height, width, channels)`,
-    normalised with the data set's mean and standard deviation, and int32
+    normalized with the data set's mean and standard deviation, and int32
     labels `(batch,)`. `fit()`, `evaluate()` and `predict()` take them on every
     backend.
 
@@ -59,7 +59,7 @@ def load(
             random part of 8 to 100 % of the image) and, for CIFAR and the
             ImageNets, a random horizontal flip. Or
             a Keras preprocessing layer, or a list of them, which receives the
-            training images with pixels from 0 to 255, before normalisation.
+            training images with pixels from 0 to 255, before normalization.
             The random state of such layers is not reset by `set_epoch()`: where
             an exact resume matters, put them into the model, which saves it.
         validation_split: Fraction (float) or number (int) of training images
@@ -74,6 +74,8 @@ def load(
             not full, which spares compiling a step for it. The images left out
             differ from epoch to epoch.
         download: Whether to download the data set if it is not in `data_dir`.
+        raw: Whether to leave the pixels from 0 to 255 as they are, instead of
+            normalizing them. Defaults to `False`.
 
     Returns:
         A `Splits` tuple, `(train, validation, test)`.
@@ -102,11 +104,12 @@ def load(
     )
     ```
     """
-    details = catalog.info(name)
+    mean, std = catalog.pixel_statistics(name)
     check_integer("batch_size", batch_size, minimum=1)
     check_integer("seed", seed, minimum=0)
     check_bool("drop_remainder", drop_remainder)
     check_bool("download", download)
+    check_bool("raw", raw)
     check_validation_split(validation_split)
     image_size = standardize_image_size(image_size)
     layers = _standardize_augment(augment)
@@ -134,12 +137,12 @@ def load(
             train = train.map(
                 lambda x, y, layer=layer: (layer(x, training=True), y)
             )
-        mean, std = 255 * np.array([details.mean, details.std], "float32")
 
         def finish(dataset):
-            dataset = dataset.map(
-                lambda x, y: ((x - mean) / std, y), tf.data.AUTOTUNE
-            )
+            if not raw:
+                dataset = dataset.map(
+                    lambda x, y: ((x - mean) / std, y), tf.data.AUTOTUNE
+                )
             return dataset.prefetch(tf.data.AUTOTUNE)
 
         train = finish(train)

@@ -8,13 +8,13 @@ from keras_ff.datasets import catalog
 
 
 def preprocessing(name, augment=False, image_size=None):
-    """The layers that turn a data set's pixels into what a network takes.
+    """The layers that turn a data set's raw pixels into what a network takes.
 
     Inside a model they run on the accelerator, are saved with it and resume
     with it; augmentation is on in training only.
 
     Args:
-        name: as in `load_arrays()`.
+        name: as in `load_arrays()`, which gives such pixels with `raw=True`.
         augment: bool, whether to shift each image (up to 4 pixels for CIFAR,
             and Tiny-ImageNet, 2 for the MNISTs, 1 for digits; the border is
             black) and, for CIFAR and Tiny-ImageNet, to mirror every other one.

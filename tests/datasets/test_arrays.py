@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 from keras import tree
+from sklearn.datasets import load_digits
 
 from keras_ff import datasets
 
@@ -30,16 +31,28 @@ def npz(tmp_path):
 
 @pytest.mark.only_on("torch")
 class TestLoadArrays:
-    def test_are_the_pixels_of_load(self):
-        arrays = datasets.load_arrays("digits", validation_split=0.2, seed=3)
-        batches = datasets.load("digits", 1000, validation_split=0.2, seed=3)
+    def test_are_the_images_of_load(self):
+        digits = load_digits()
         info = datasets.info("digits")
-        mean, std = 255 * info.mean[0], 255 * info.std[0]
-        for (x, y), dataset in zip(arrays[1:], batches[1:]):
-            (images, labels), *_ = dataset.as_numpy_iterator()
-            np.testing.assert_array_equal(y, labels)
-            np.testing.assert_allclose((x - mean) / std, images, atol=1e-5)
-        assert len(arrays.train[1]) == round(1437 * 0.8)
+        for raw in (False, True):
+            options = dict(validation_split=0.2, seed=3, raw=raw)
+            arrays = datasets.load_arrays("digits", **options)
+            batches = datasets.load("digits", 1000, **options)
+            for (x, y), dataset in zip(arrays[1:], batches[1:]):
+                (images, labels), *_ = dataset.as_numpy_iterator()
+                np.testing.assert_array_equal(y, labels)
+                np.testing.assert_allclose(x, images, atol=1e-5)
+            assert len(arrays.train[1]) == round(1437 * 0.8)
+            # All of them, whatever their order.
+            x = np.concatenate([x for x, _ in arrays]).astype("float64")
+            pixels = digits.data / 16
+            if raw:
+                pixels = 255 * pixels
+            else:
+                pixels = (pixels - info.mean[0]) / info.std[0]
+            np.testing.assert_allclose(
+                np.sort(x.reshape(-1)), np.sort(pixels.reshape(-1)), atol=1e-4
+            )
 
     def test_npz_needs_no_tensorflow(self, npz):
         folder, arrays = npz
@@ -56,7 +69,9 @@ class TestLoadArrays:
             [sys.executable, "-c", code], capture_output=True, text=True
         )
         assert json.loads(done.stdout) == [[45, 5, 10], []], done.stderr
-        splits = datasets.load_arrays("cifar10", folder, validation_split=0)
+        splits = datasets.load_arrays(
+            "cifar10", folder, validation_split=0, raw=True
+        )
         assert splits.validation is None
         assert sorted(splits.train[1]) == sorted(arrays["y_train"][:, 0])
         np.testing.assert_array_equal(splits.test[0], arrays["x_test"])
@@ -130,9 +145,12 @@ class TestLoadArrays:
         with pytest.raises(ValueError, match="does not fit into memory"):
             function("imagenet2012")
 
-    def test_seed_is_checked(self):
+    def test_arguments_are_checked(self):
         with pytest.raises(ValueError, match="`seed` must be at least 0"):
             datasets.load_arrays("digits", seed=-1)
+        for load in (datasets.load, datasets.load_arrays):
+            with pytest.raises(TypeError, match="`raw`.*raw='no'"):
+                load("digits", raw="no")
 
 
 class TestArrayBatches:

@@ -328,7 +328,7 @@ class TestShortRuns:
             assert ("layer_accuracy" in metrics) == (family != "backprop")
             # It takes pixels, which its first layers normalise.
             model = keras.saving.load_model(runs / family / "model.keras")
-            _, _, (x, y) = keras_ff.datasets.load_arrays("digits")
+            _, _, (x, y) = keras_ff.datasets.load_arrays("digits", raw=True)
             accuracy = np.mean(np.argmax(model.predict(x), axis=1) == y)
             assert metrics["test_accuracy_last_epoch"] == pytest.approx(
                 accuracy, abs=1e-6
