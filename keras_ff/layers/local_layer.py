@@ -4,6 +4,7 @@ from keras import tree
 
 from keras_ff.keras_private import mask_of
 from keras_ff.layers.attached_mask import AttachedMask
+from keras_ff.layers.check_scores import check_scores
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import score_dtype
@@ -104,7 +105,7 @@ class LocalLayer(CompositeLayer):
         for layer in [*self.layers, self.head]:
             pass_masks(layer)
         activation = trace(self.layers, self._symbolic_inputs(input_shape))
-        self.head(activation)
+        check_scores(self.head, activation, self)
         if self.normalization is not None:
             self.normalization(activation)
             if self.normalization.trainable_variables:

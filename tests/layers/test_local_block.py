@@ -203,3 +203,50 @@ def test_a_subclass_of_local_layer():
         lambda: ops.sum(layer(ops.convert_to_tensor(x))[1]), [x]
     )
     np.testing.assert_array_equal(gradient, 0)
+
+
+class Scores(layers.GoodnessHead):
+    """A head of one's own, which promises three columns."""
+
+    def __init__(self, function, num_classes=3):
+        super().__init__(num_classes, name="mine")
+        self.function = function
+
+    def call(self, activation):
+        return self.function(activation)
+
+
+def mean(activation):
+    return ops.mean(activation, axis=(1, 2))
+
+
+@pytest.mark.parametrize(
+    "head, received",
+    [
+        (
+            Scores(mean),
+            r"=3\).*shape \(None, 20\) from Scores 'mine'",
+        ),
+        (Scores(lambda a: mean(a)[:, :2]), r"scores of shape \(None, 2\)"),
+        (
+            Scores(lambda a: a[..., :3]),
+            r"\(None, 6, 6, 3\).*activation of shape \(None, 6, 6, 20\).*mean",
+        ),
+        (Scores(lambda a: mean(a)[:, 0]), r"scores of shape \(None,\)"),
+        (keras.layers.Dense(3), r"columns\).*\(None, 6, 6, 3\).*segmentation"),
+    ],
+    ids=["more", "fewer", "map", "none", "keras"],
+)
+def test_heads_of_another_shape(head, received):
+    block = layers.LocalBlock(keras.layers.Conv2D(20, 3), head, name="block")
+    with pytest.raises(ValueError, match=f"'block' must give.*{received}"):
+        block(keras.Input((8, 8, 1)))
+
+
+@pytest.mark.parametrize("policy", ("float32", "mixed_bfloat16"))
+def test_a_head_of_ones_own(policy):
+    keras.config.set_dtype_policy(policy)
+    head = Scores(lambda a: mean(a)[:, :3])
+    block = layers.LocalBlock(keras.layers.Conv2D(20, 3), head)
+    _, goodness = block(np.ones((2, 8, 8, 1)))
+    assert tuple(goodness.shape) == (2, 3)
