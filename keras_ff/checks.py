@@ -109,11 +109,11 @@ def check_maker(name, value, made, example):
     )
 
 
-def check_num_classes(num_classes):
+def check_num_classes(num_classes, minimum=2):
     """The number of classes as an int; raises if it is none."""
-    if not is_integer(num_classes) or num_classes < 2:
+    if not is_integer(num_classes) or num_classes < minimum:
         raise ValueError(
-            "`num_classes` must be an integer of at least 2. "
+            f"`num_classes` must be an integer of at least {minimum}. "
             f"Received: num_classes={num_classes!r}"
         )
     return int(num_classes)

@@ -89,6 +89,19 @@ def additional_loss(model, term):
     return model._aggregate_additional_loss(term)
 
 
+def compute_loss(model, x, y, y_pred, sample_weight, training):
+    """What the method `compute_loss` of a model, or an override, gives.
+
+    An override need not know `training`.
+    """
+    return model._compute_loss(x, y, y_pred, sample_weight, training)
+
+
+def build_no_loss(model):
+    """Lets Keras not trace a loss of the combined prediction, to build it."""
+    model._compile_loss.built = True
+
+
 def log_loss(model, loss, sample_weight):
     """Counts a batch in the `loss` that `fit` reports."""
     model._loss_tracker.update_state(loss, sample_weight=sample_weight)

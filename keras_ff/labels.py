@@ -22,7 +22,7 @@ def is_rows(y):
     Raises:
         ValueError: if the shape of the labels is not known.
     """
-    shape = _shape(y)
+    shape = shape_of(y)
     return len(shape) == 2 and shape[1] != 1
 
 
@@ -74,13 +74,12 @@ def in_form(y, rows, scores):
     return class_rows(y, scores) if rows else class_numbers(y)
 
 
-def count_wrong(y, num_classes, distributions=False):
+def count_wrong(y, num_classes):
     """How many labels are no class, and the largest of them.
 
     Args:
         y: labels in either form, a tensor.
         num_classes: int.
-        distributions: bool, whether rows must sum to 1.
 
     Returns:
         Two float32 scalars. Of a wrong row the second is the wrong number in
@@ -92,13 +91,11 @@ def count_wrong(y, num_classes, distributions=False):
         lowest, highest = ops.min(y, axis=-1), ops.max(y, axis=-1)
         # A comparison with NaN is false.
         right = ops.logical_and(lowest >= 0, highest < float("inf"))
-        example = ops.where(lowest >= 0, highest, lowest)
-        if distributions:
-            total = ops.sum(y, axis=-1)
-            example = ops.where(right, total, example)
-            tolerance = TOLERANCE_BFLOAT16 if dtype == "bfloat16" else TOLERANCE
-            right = ops.logical_and(right, ops.abs(total - 1) <= tolerance)
-        y = example
+        total = ops.sum(y, axis=-1)
+        wrong_number = ops.where(lowest >= 0, highest, lowest)
+        tolerance = TOLERANCE_BFLOAT16 if dtype == "bfloat16" else TOLERANCE
+        y = ops.where(right, total, wrong_number)
+        right = ops.logical_and(right, ops.abs(total - 1) <= tolerance)
     else:
         y = class_numbers(y)
         right = ops.logical_and(y >= 0, y < num_classes)
@@ -158,13 +155,14 @@ def _check_sums(y):
             f"position {position}; {int(wrong.sum())} such rows). Divide rows "
             "by their sums; how much a sample counts says `sample_weight`; "
             "for samples of several classes, or of none, use a loss such as "
-            "keras.losses.BinaryCrossentropy(from_logits=True)."
+            "keras.losses.BinaryCrossentropy(from_logits=True), for "
+            "regression one such as keras.losses.MeanSquaredError()."
         )
 
 
 def check_label_shape(y, num_classes):
     """Raises if labels have the shape of neither form."""
-    shape = _shape(y)
+    shape = shape_of(y)
     if len(shape) == 1 or (len(shape) == 2 and shape[1] in (1, num_classes)):
         return
     raise ValueError(
@@ -221,7 +219,8 @@ def check_sample_weight(sample_weight):
         )
 
 
-def _shape(y):
+def shape_of(y):
+    """The shape of labels; raises if it is not known what they are."""
     try:
         shape = tuple(y.shape)
     except ValueError:

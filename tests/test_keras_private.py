@@ -29,6 +29,8 @@ NAMES = [
     (MODEL, "_flatten_layers", "decay of temperatures inside local layers"),
     (MODEL, "_aggregate_additional_loss", "regularizers of local layers"),
     (MODEL, "_loss_tracker", "the loss that fit reports"),
+    (MODEL, "_compute_loss", "an override that does not know `training`"),
+    (MODEL._compile_loss, "built", "no loss of the combined prediction"),
     (MODEL, "_initial_epoch", "a second fit of a resumed model"),
     (MODEL.trainable_variables[0], "_value", "weights after Ctrl-C on JAX"),
 ]

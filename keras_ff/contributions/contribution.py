@@ -40,10 +40,12 @@ class Contribution:
 
         Args:
             statistics: has `mean_loss()`, NumPy array `(num_layers,)`, the
-                mean loss of each layer without regularizers, and
-                `interval_accuracy()`, NumPy array `(num_layers, num_layers)`
-                whose entry `[s, e]` is the accuracy of the summed goodness of
-                layers `s` to `e`, NaN where `s > e`.
+                mean loss of each layer without regularizers,
+                `loss_scale()`, a float by which losses compare (1, in
+                regression the best layer's), and `interval_accuracy()`, NumPy
+                array `(num_layers, num_layers)` whose entry `[s, e]` is the
+                accuracy of the summed goodness of layers `s` to `e`, NaN
+                where `s > e`.
 
         Returns:
             NumPy array of shape `(num_layers,)`.

@@ -13,6 +13,10 @@ class LossAware(Contribution):
     classifies (the published entropy term alone is 0.23 for 100 channels and
     1.84 for 800).
 
+    In regression a loss has the unit of the targets. There losses are divided
+    by that of the best layer, `w = softmax(-L / min(L))`, so that the weights
+    do not depend on the unit.
+
     Args:
         source: the data on which the losses are measured. `"validation"`
             (the paper's text) needs validation data in `fit` and measures
@@ -51,7 +55,7 @@ class LossAware(Contribution):
         return np.full(num_layers, 1 / num_layers, "float32")
 
     def update(self, statistics):
-        loss = statistics.mean_loss()
+        loss = statistics.mean_loss() / statistics.loss_scale()
         weights = np.exp(loss.min() - loss)
         return weights / weights.sum()
 

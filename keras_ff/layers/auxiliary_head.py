@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_ff.layers.check_scores import check_scores
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.layers.masks import check_takes_mask
@@ -69,6 +70,9 @@ class AuxiliaryHead(GoodnessHead):
     - [Belilovsky et al., 2019](https://arxiv.org/abs/1812.11446)
     """
 
+    # As few as its head may have.
+    _fewest_columns = 1
+
     def __init__(self, layers, head, scale=None, **kwargs):
         many = isinstance(layers, (list, tuple))
         layers = list(layers) if many else [layers]
@@ -104,7 +108,7 @@ class AuxiliaryHead(GoodnessHead):
         inputs = symbols(tuple(input_shape), self.compute_dtype)
         for layer in [*self.layers, self.head]:
             pass_masks(layer)
-        trace([*self.layers, self.head], inputs)
+        check_scores(self.head, trace(self.layers, inputs), self)
         if self.scale is not None:
             self.learned_scale = self.add_weight(
                 name="scale",

@@ -27,9 +27,12 @@ class GoodnessHead(CompositeLayer):
         `(batch, num_classes)`, float32.
     """
 
+    # One column may be a logit of two classes, or a value.
+    _fewest_columns = 2
+
     def __init__(self, num_classes, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        self.num_classes = check_num_classes(num_classes)
+        self.num_classes = check_num_classes(num_classes, self._fewest_columns)
         data_format = data_format or keras.config.image_data_format()
         if data_format not in ("channels_last", "channels_first"):
             raise ValueError(

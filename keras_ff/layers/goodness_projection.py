@@ -12,7 +12,8 @@ class GoodnessProjection(PooledHead):
     float32.
 
     Args:
-        num_classes: int, at least 2.
+        num_classes: int, the number of columns. `1` for one logit of two
+            classes, or for regression.
         pooling: how a map becomes a vector: `"average"` (over all positions),
             `"flatten"` (every position has its own weights) or an int `n`
             (a grid of `n` by `n` averages). Defaults to `"average"`.
@@ -46,6 +47,8 @@ class GoodnessProjection(PooledHead):
 
     - [Gong et al., 2025](https://arxiv.org/abs/2501.09238)
     """
+
+    _fewest_columns = 1
 
     def __init__(
         self,

@@ -34,9 +34,15 @@ class LocalObjective(CompositeLayer):
         **kwargs: base layer keyword arguments (`name`, `dtype`,
             `trainable`).
 
+    Attributes:
+        needs_classes: bool, whether it takes class labels only, and is
+            refused in regression and with several classes a sample. Defaults
+            to `False`.
+
     Call arguments:
         features: what the next layer gets, `(batch, ..., channels)`.
-        labels: rows of class probabilities, `(batch, num_classes)`.
+        labels: rows of class probabilities, `(batch, num_classes)`; in
+            regression the targets.
         sample_weight: `(batch,)`; only which are zero matters here.
         training: bool, whether the projection trains.
 
@@ -57,6 +63,8 @@ class LocalObjective(CompositeLayer):
             return ops.mean(ops.square(projection), axis=axes)
     ```
     """
+
+    needs_classes = False
 
     def __init__(self, weight=1.0, **kwargs):
         # Labels and weights stay in float32; the projection casts itself.

@@ -4,6 +4,7 @@ from keras import tree
 from keras_ff.dtypes import at_least_float32
 from keras_ff.keras_private import producer
 from keras_ff.layers import LocalLayer
+from keras_ff.models.check_heads import check_shapes
 from keras_ff.models.graph import check_not_trainable
 
 
@@ -45,6 +46,7 @@ def connect(model_class, args, kwargs, options):
         # Loading and cloning give the prediction itself.
         return inputs, goodness[0]
     model_class._check_goodness(goodness)
+    check_shapes(goodness)
     dtype = at_least_float32(*(x.dtype for x in goodness))
     return inputs, readout_class(dtype=dtype, **options)(goodness)
 

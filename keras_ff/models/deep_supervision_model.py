@@ -77,17 +77,20 @@ class DeepSupervisionModel(LocalLossModel):
                     "keras_ff.layers.GoodnessProjection(num_classes)."
                 )
 
+    def _heads(self):
+        heads = map(
+            keras_private.producer, goodness_tensors(self, self._readout)
+        )
+        return {head.name: head for head in heads}
+
     def _local_pass(self, x, y, sample_weight, gradients=None):
-        self._check_batch(y, sample_weight)
         training = gradients is not None
 
         def joint_loss():
             goodness, penalty = self._run_layers(x, training)
             losses = [
-                ops.cast(
-                    self.loss(y, z, sample_weight=sample_weight), "float32"
-                )
-                for z in goodness
+                self._loss_of(name, x, y, z, sample_weight, training)
+                for name, z in zip(self._statistics.names, goodness)
             ]
             return sum(losses) + penalty, (goodness, losses, penalty)
 

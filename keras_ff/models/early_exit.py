@@ -36,9 +36,12 @@ class EarlyExit:
         weights: array, the contribution of every local layer of the model.
         threshold: float, the confidence above which a sample leaves.
         batch_size: int.
+        confidence: function from combined goodness `(batch, columns)` to how
+            sure it is, from 0 to 1.
     """
 
-    def __init__(self, stages, weights, threshold, batch_size):
+    def __init__(self, stages, weights, threshold, batch_size, confidence):
+        self._confidence = confidence
         self._stages = stages
         self._weights = weights
         self._threshold = threshold
@@ -92,7 +95,7 @@ class EarlyExit:
             inputs = tree.map_structure(lambda x: x[copies], inputs)
         goodness, *given = stage.predict_on_batch(inputs)
         combined = rows.combined + self._weights[stage.exit] * goodness[:size]
-        leaves = confidence(combined) > self._threshold
+        leaves = self._confidence(combined) > self._threshold
         if number + 1 == len(self._stages):
             leaves[:] = True
         layers_used = np.full(size, self._layers_used[number], "int32")
@@ -126,6 +129,7 @@ class _Rows(NamedTuple):
 def predict_early_exit(model, x, threshold, batch_size=None, steps=None):
     """See `ForwardOnlyModel.predict_early_exit`."""
     check_fraction("threshold", threshold)
+    check_has_exits(model)
     early_exit = None
     for x_batch, *_ in batches(x, batch_size=batch_size, steps=steps):
         tensors = tree.map_structure(
@@ -138,6 +142,7 @@ def predict_early_exit(model, x, threshold, batch_size=None, steps=None):
                 model.contribution.weights,
                 threshold,
                 len(tree.flatten(tensors)[0]),
+                model._task.confidence,
             )
         early_exit.add(tensors)
     if early_exit is None:
@@ -166,9 +171,11 @@ def exits(model):
     return tuple(i for i in order if weights[i] != 0) or tuple(order)
 
 
-def confidence(goodness):
-    """The largest softmax probability of `(..., num_classes)` logits."""
-    # In float64, so that it can come as near to 1 as it has to.
-    goodness = np.asarray(goodness, "float64")
-    shifted = goodness - goodness.max(axis=-1, keepdims=True)
-    return 1 / np.exp(shifted).sum(axis=-1)
+def check_has_exits(model):
+    """Raises if a model's predictions are neither sure nor unsure."""
+    if not model._task.has_accuracy:
+        raise ValueError(
+            "Early exit needs to know how sure a prediction is, and a "
+            "predicted value does not tell. Received: a model of "
+            f"{model.task}. `truncate(k)` leaves layers out for all samples."
+        )

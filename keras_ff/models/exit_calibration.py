@@ -4,14 +4,13 @@ import numpy as np
 from keras import ops
 
 from keras_ff.checks import check_fraction
-from keras_ff.labels import check_labels
 from keras_ff.labels import check_sample_weight
-from keras_ff.labels import class_numbers
 from keras_ff.models.batches import batches
-from keras_ff.models.early_exit import confidence
+from keras_ff.models.early_exit import check_has_exits
 from keras_ff.models.early_exit import exits
 from keras_ff.models.training_data import are_arrays
 from keras_ff.models.training_data import as_array
+from keras_ff.models.training_data import check_one_target
 
 
 class ExitCalibration(NamedTuple):
@@ -36,23 +35,28 @@ def calibrate_early_exit(
 ):
     """See `ForwardOnlyModel.calibrate_early_exit`."""
     check_fraction("max_accuracy_loss", max_accuracy_loss)
+    check_has_exits(model)
+    task = model._task
     if y is not None or are_arrays(x):
-        check_labels(y, model.num_classes)
+        check_one_target(y, x)
+        task.check(y)
     used = exits(model)
     weights = model.contribution.weights[list(used), None]
-    combined, labels, sample_weights = [], [], []
+    combined, right, sample_weights = [], [], []
     sample_weight = as_array(sample_weight)
     data = batches(x, y, sample_weight, batch_size, steps)
     for x_batch, y_batch, weight in data:
-        check_labels(y_batch, model.num_classes)
+        task.check(y_batch)
         goodness = model._graph.goodness_model().predict_on_batch(x_batch)
         combined.append(np.cumsum(weights * goodness[:, list(used)], axis=1))
-        labels.append(ops.convert_to_numpy(class_numbers(y_batch)))
+        y_batch = ops.convert_to_tensor(y_batch)
+        found = task.right(y_batch, np.moveaxis(combined[-1], 1, 0))
+        right.append(ops.convert_to_numpy(found).T)
         check_sample_weight(weight)
         if weight is None:
-            weight = np.ones(len(labels[-1]))
+            weight = np.ones(len(right[-1]))
         sample_weights.append(np.reshape(ops.convert_to_numpy(weight), (-1,)))
-    if not labels:
+    if not right:
         raise ValueError("`x` must hold samples. Received: none")
     sample_weights = np.concatenate(sample_weights).astype("float64")
     if not sample_weights.any():
@@ -68,24 +72,24 @@ def calibrate_early_exit(
         )
     stages = model._graph.stages(used)
     return calibrate(
-        combined,
-        np.concatenate(labels),
+        task.confidence(combined),
+        np.concatenate(right),
         sample_weights,
         np.cumsum([stage.num_local_layers for stage in stages]),
         max_accuracy_loss,
     )
 
 
-def calibrate(combined, labels, weights, layers_used, max_accuracy_loss):
+def calibrate(confidence, right, weights, layers_used, max_accuracy_loss):
     """The smallest threshold that costs no more accuracy than allowed.
 
     The exits of the samples, and so the accuracy, change only at thresholds
     that equal some sample's confidence; all of them are compared.
 
     Args:
-        combined: array `(samples, exits, num_classes)`, the combined goodness
-            up to every exit.
-        labels: array `(samples,)`, class numbers.
+        confidence: array `(samples, exits)`, of the combined goodness up to
+            every exit.
+        right: array `(samples, exits)`, whether it is right, or how much.
         weights: array `(samples,)`, the samples' weights.
         layers_used: array `(exits,)`, the number of layers up to every exit.
         max_accuracy_loss: float.
@@ -94,10 +98,10 @@ def calibrate(combined, labels, weights, layers_used, max_accuracy_loss):
         An `ExitCalibration`.
     """
     weights = weights[:, None] / weights.sum()
-    right = weights * (np.argmax(combined, axis=-1) == labels[:, None])
+    right = weights * right
     # Who has not left at a threshold has been less confident all along. With
     # the threshold at this maximum, a sample goes on to the next exit.
-    highest = np.maximum.accumulate(confidence(combined), axis=1)[:, :-1]
+    highest = np.maximum.accumulate(confidence, axis=1)[:, :-1]
     order = np.argsort(highest, axis=None)
     thresholds = np.append(0.0, highest.ravel()[order])
     more_right = np.diff(right, axis=1).ravel()[order]

@@ -123,6 +123,14 @@ class ForwardForwardModel(ForwardOnlyModel):
         ]
         self._readout_loss = LocalCrossentropy()
 
+    def _check_task(self, task, loss):
+        if task.name != "classification":
+            raise ValueError(
+                "A ForwardForwardModel tells classes apart, by the goodness of "
+                f"candidates. Received: a loss of {task.kind}, loss={loss!r}. "
+                "Use keras_ff.losses.ForwardForwardLoss()."
+            )
+
     @property
     def inference(self):
         """How `predict` and `evaluate` predict."""
@@ -216,7 +224,6 @@ class ForwardForwardModel(ForwardOnlyModel):
             if self.inference == "readout":
                 batch = batch._replace(prediction=self(x, training=False))
             return batch
-        self._check_batch(y, sample_weight)
         logits, finite = self._learn_readout(x, y, sample_weight, gradients)
         labels = class_numbers(y)
         right = ops.clip(ops.cast(labels, "int32"), 0, self.num_classes - 1)

@@ -112,6 +112,20 @@ class ForwardOnlyModel(LocalLossModel):
     def _check_layers(self):
         self._graph.check_trainable()
 
+    def _check_task(self, task, loss):
+        super()._check_task(task, loss)
+        for layer in self.local_layers:
+            for objective in layer.objectives:
+                if objective.needs_classes and task.name != "classification":
+                    raise ValueError(
+                        f"{type(objective).__name__} of layer '{layer.name}' "
+                        "compares classes. Received: a loss of "
+                        f"{task.kind}, loss={loss!r}. Leave the objective out."
+                    )
+
+    def _heads(self):
+        return {layer.name: layer.head for layer in self.local_layers}
+
     @property
     def local_layers(self):
         """The local layers, in the order of their goodness."""

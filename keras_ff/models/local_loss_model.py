@@ -4,17 +4,20 @@ from keras import ops
 from keras_ff import keras_private
 from keras_ff.checks import check_integer
 from keras_ff.keras_private import producer
-from keras_ff.labels import in_form
-from keras_ff.labels import is_rows
 from keras_ff.losses import LocalCrossentropy
+from keras_ff.models import tasks
+from keras_ff.models.check_heads import check_logits
 from keras_ff.models.connect import connect
 from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.exporting import export
 from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.lora import start_lora
-from keras_ff.models.loss_rules import check_loss
-from keras_ff.models.loss_rules import metrics_take_rows
+from keras_ff.models.loss_rules import check_form
+from keras_ff.models.loss_rules import get_loss
+from keras_ff.models.loss_rules import is_known
+from keras_ff.models.loss_rules import task_of
+from keras_ff.models.metric_rules import check_take_logits
 from keras_ff.models.readout import Readout
 from keras_ff.models.slow_dtype import warn_if_slow
 from keras_ff.models.soundness import raise_if_data_wrong
@@ -53,9 +56,10 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
         super().__init__(inputs, prediction, **kwargs)
         self._readout = producer(prediction)
         goodness = goodness_tensors(self, self._readout)
+        task = tasks.get(self.task)(self.num_classes)
         self._statistics = LocalStatistics(
             [producer(tensor).name for tensor in goodness],
-            self.num_classes,
+            task,
             report=self.layer_metrics,
             measures_intervals=self.contribution.measures_intervals,
         )
@@ -74,6 +78,20 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
     @property
     def num_classes(self):
         return self.output_shape[-1]
+
+    @property
+    def task(self):
+        """What the model learns, as its loss says.
+
+        `"classification"` (one class a sample), `"multi_label"` (yes or no in
+        every column) or `"regression"` (a value in every column). `compile`
+        sets it, and `save` keeps it.
+        """
+        return self._readout.task
+
+    @property
+    def _task(self):
+        return self._statistics.task
 
     @property
     def contribution(self):
@@ -112,13 +130,24 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
         Args:
             optimizer: as in `keras.Model`. A `keras.optimizers.MultiOptimizer`
                 gives each layer its own.
-            loss: a `keras.losses.Loss` on logits, applied to every local
-                layer. `None` means `keras_ff.losses.LocalCrossentropy()`.
+            loss: a `keras.losses.Loss` on logits, its name, or a function
+                `(targets, goodness) -> losses`, applied to every local layer.
+                `None` means `keras_ff.losses.LocalCrossentropy()`. Names
+                stand for losses on logits. The loss decides what the model
+                learns (`model.task`): Keras's binary crossentropies and
+                hinges yes or no in every column, its losses of numbers (mean
+                squared error and the like) regression, all others classes. A
+                loss or function of your own says it by an attribute `task`.
             loss_weights: not supported; there is one prediction.
-            metrics: metrics of the combined prediction. `None` means
-                `["accuracy"]`. Those of Keras get labels in the form that
-                they take.
+            metrics: metrics of the combined prediction, which are logits.
+                `None` means `["accuracy"]`, in regression `["mae"]`. Those of
+                Keras get labels in the form that they take.
             **kwargs: the other arguments of `keras.Model.compile`.
+
+        Raises:
+            TypeError: if `loss` is none.
+            ValueError: if the loss, a metric, a goodness head, an objective
+                or the contribution does not fit what is to be learned.
         """
         if loss_weights is not None:
             raise ValueError(
@@ -126,15 +155,56 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
                 f"weights. Received: loss_weights={loss_weights}"
             )
         self._check_layers()
-        self._metrics_take_rows = metrics_take_rows(
-            [metrics, kwargs.get("weighted_metrics")]
-        )
+        loss = get_loss(loss, self._default_loss)
+        task = tasks.get(task_of(loss))(self.num_classes)
+        self._check_task(task, loss)
+        weighted_metrics = kwargs.pop("weighted_metrics", None)
+        check_take_logits([metrics, weighted_metrics])
+        metrics, weighted_metrics = task.metrics(metrics, weighted_metrics)
+        self._readout.task = task.name
+        self._statistics.task = task
         super().compile(
             optimizer=optimizer,
-            loss=check_loss(loss, self._default_loss),
-            metrics=["accuracy"] if metrics is None else metrics,
+            loss=loss,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
             **kwargs,
         )
+        keras_private.build_no_loss(self)
+
+    def _check_task(self, task, loss):
+        """Raises if the model cannot learn what a loss asks for."""
+        task.check_columns(loss)
+        if not task.has_accuracy and self.contribution.measures_intervals:
+            raise ValueError(
+                f"{type(self.contribution).__name__} compares accuracies, and "
+                f"a loss of {task.kind} has none. Received: loss={loss!r}. "
+                "Use keras_ff.contributions.LossAware() or Uniform()."
+            )
+        if task.has_accuracy and is_known(loss):
+            check_logits(self._heads())
+
+    def _heads(self):
+        """By the names of layers, what scores their goodness."""
+        raise NotImplementedError
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """The loss of one layer's goodness, a scalar.
+
+        It is called for every layer, in `fit` and in `evaluate`; what layers
+        add to it, regularizers and objectives, is added later. Override it
+        for a loss that needs more than targets and goodness.
+
+        Args:
+            x: the batch's samples, as the model gets them.
+            y: targets.
+            y_pred: goodness of one layer, `(batch, columns)`.
+            sample_weight: one weight a sample, or `None`.
+            training: bool.
+        """
+        return self.loss(y, y_pred, sample_weight=sample_weight)
 
     def fit(
         self,
@@ -253,11 +323,13 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         # Keras asks for metrics first, to build them.
         self._check_batch(y, sample_weight)
-        if self._metrics_take_rows is None:
-            self._metrics_take_rows = is_rows(y)
-        # Keras chooses what "accuracy" means by the first labels it sees.
-        y = in_form(y, self._metrics_take_rows, y_pred)
+        y = self._task.of_metrics(y, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _check_form(self, y):
+        """Raises if the loss does not take class labels of this form."""
+        if self.task == "classification":
+            check_form(self.loss, y)
 
     def _shuffle_seed(self):
         return int(ops.convert_to_numpy(self._readout.shuffle_seed))

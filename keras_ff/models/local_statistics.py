@@ -2,10 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ff.labels import class_numbers
-from keras_ff.labels import count_wrong
 from keras_ff.labels import count_wrong_weights
-from keras_ff.models.loss_rules import takes_distributions
 
 
 class LocalStatistics(keras.metrics.Metric):
@@ -13,16 +10,16 @@ class LocalStatistics(keras.metrics.Metric):
 
     Args:
         names: the names of the local layers.
-        num_classes: int.
+        task: the model's `Task`; `compile` may change it.
         report: bool, whether `result` gives a loss and an accuracy per layer.
         measures_intervals: bool, whether the accuracy of every interval of
             layers is counted.
     """
 
-    def __init__(self, names, num_classes, report, measures_intervals):
+    def __init__(self, names, task, report, measures_intervals):
         super().__init__(name="local_statistics", dtype="float32")
         self.names = list(names)
-        self.num_classes = num_classes
+        self.task = task
         self.report = report
         self.measures_intervals = measures_intervals
         size = len(self.names)
@@ -61,7 +58,7 @@ class LocalStatistics(keras.metrics.Metric):
         """Adds one batch.
 
         Args:
-            y: labels, class numbers or one-hot rows.
+            y: targets.
             target: what the goodness is held against, as `y`.
             goodness: list of `(batch, num_classes)`.
             losses: list of scalars, the layers' losses.
@@ -72,8 +69,7 @@ class LocalStatistics(keras.metrics.Metric):
             loss: the loss of every layer.
             training: bool. Intervals are counted on held-out data only.
         """
-        wrong = count_wrong(y, self.num_classes, takes_distributions(loss))
-        labels = ops.cast(class_numbers(target), "int32")
+        wrong = self.task.count_wrong(y)
         goodness = [ops.cast(scores, "float32") for scores in goodness]
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
@@ -92,13 +88,18 @@ class LocalStatistics(keras.metrics.Metric):
         factor = {"sum": 1.0, "mean_with_sample_weight": weight}
         factor = factor.get(loss.reduction, batch)
         self.weighted_loss.assign_add(factor * ops.stack(losses))
+        if not self.task.has_accuracy:
+            return
+
+        def hits(scores):
+            right = self.task.right(target, scores)
+            return ops.sum(right * weights, axis=-1)
+
         if self.report:
-            hits = _hits(ops.stack(goodness), labels, weights)
-            self.hits.assign_add(hits)
+            self.hits.assign_add(hits(ops.stack(goodness)))
         if self.measures_intervals and not training:
             goodness = [votes[i] * x for i, x in enumerate(goodness)]
-            hits = _interval_hits(goodness, labels, weights)
-            self.interval_hits.assign_add(hits)
+            self.interval_hits.assign_add(_of_intervals(goodness, hits))
 
     def result(self):
         if not self.report:
@@ -107,16 +108,27 @@ class LocalStatistics(keras.metrics.Metric):
         loss = (self.loss + self.penalty) / count
         # JAX's `where` takes no variables.
         weight = ops.convert_to_tensor(self.weight)
-        accuracy = self.hits / ops.where(weight == 0, 1.0, weight)
+        found = {"loss": loss}
+        if self.task.has_accuracy:
+            found["accuracy"] = self.hits / ops.where(weight == 0, 1.0, weight)
         return {
             f"{name}_{key}": values[i]
             for i, name in enumerate(self.names)
-            for key, values in (("loss", loss), ("accuracy", accuracy))
+            for key, values in found.items()
         }
 
     def mean_loss(self):
         """Mean loss of each layer's goodness alone (NumPy)."""
         return _numpy(self.weighted_loss) / _numpy(self.weight)
+
+    def loss_scale(self):
+        """What losses are measured by: 1, or that of the best layer.
+
+        In regression a loss has the unit of the targets.
+        """
+        if self.task.has_accuracy:
+            return 1.0
+        return max(np.abs(self.mean_loss()).min(), np.finfo("float32").tiny)
 
     def interval_accuracy(self):
         """Accuracy of the summed goodness of layers s to e (NumPy)."""
@@ -154,19 +166,14 @@ def _count(number, last, wrong, example):
     last.assign(ops.where(wrong > 0, example, before))
 
 
-def _hits(goodness, labels, weights):
-    predicted = ops.cast(ops.argmax(goodness, axis=-1), "int32")
-    return ops.sum(ops.where(predicted == labels, weights, 0.0), axis=-1)
-
-
-def _interval_hits(goodness, labels, weights):
+def _of_intervals(goodness, hits):
     goodness = ops.stack(goodness)
     size = goodness.shape[0]
     rows = []
     for start in range(size):
         # Sums of layers start..end for every end at or after start.
         sums = ops.cumsum(goodness[start:], axis=0)
-        rows.append(ops.pad(_hits(sums, labels, weights), [[start, 0]]))
+        rows.append(ops.pad(hits(sums), [[start, 0]]))
     return ops.stack(rows)
 
 

@@ -1,13 +1,14 @@
-"""Which losses a model takes, and which labels losses and metrics take."""
+"""Which losses a model takes, what they learn, and which labels they take."""
 
 import inspect
 
 from keras import losses
-from keras import metrics
-from keras import tree
 
 from keras_ff.labels import is_rows
-from keras_ff.losses.label_loss import LabelLoss
+from keras_ff.losses.function_loss import FunctionLoss
+from keras_ff.models import tasks
+from keras_ff.models.of_keras import function_name
+from keras_ff.models.of_keras import option
 
 _NO_LOGITS = "takes probabilities, goodness is logits"
 # Of Keras's own losses, those that goodness does not serve, and why.
@@ -20,54 +21,50 @@ _UNFIT = {
     "circle": "compares the embeddings of a batch",
     "ctc": "scores sequences",
 }
-
-# Of Keras's metrics that compare number by number, or row by row.
-_METRICS_OF_ROWS = {
-    "auc",
-    "binaryaccuracy",
-    "binarycrossentropy",
-    "categoricalaccuracy",
-    "categoricalcrossentropy",
-    "categoricalhinge",
-    "cosinesimilarity",
-    "fbetascore",
-    "kldivergence",
-    "meanabsoluteerror",
-    "meansquarederror",
-    "precision",
-    "recall",
-    "topkcategoricalaccuracy",
+# What those of Keras's own losses learn that do not tell classes apart.
+_TASKS = {
+    "binary_crossentropy": "multi_label",
+    "binary_focal_crossentropy": "multi_label",
+    "hinge": "multi_label",
+    "squared_hinge": "multi_label",
+    "mean_squared_error": "regression",
+    "mean_absolute_error": "regression",
+    "mean_absolute_percentage_error": "regression",
+    "mean_squared_logarithmic_error": "regression",
+    "huber": "regression",
+    "log_cosh": "regression",
+    "cosine_similarity": "regression",
 }
 
 
-def check_loss(loss, default):
+def get_loss(loss, default):
     """The loss of every local layer; raises if it does not fit goodness.
 
     Args:
-        loss: a `keras.losses.Loss`, or `None` for the default.
+        loss: a `keras.losses.Loss`, the name of one of Keras's, a function
+            `(targets, goodness) -> losses`, or `None` for the default. Names
+            and functions of Keras's stand for the loss on logits.
         default: class of the default loss.
 
+    Returns:
+        A `keras.losses.Loss`.
+
     Raises:
-        TypeError: if it is no `keras.losses.Loss`.
-        ValueError: if it wants something other than logits, or leaves out
-            the samples of some class.
+        TypeError: if it is none of these.
+        ValueError: if it wants something other than logits, leaves out the
+            samples of some class, or its `task` is unknown.
     """
     if loss is None:
         return default()
     if not isinstance(loss, losses.Loss):
-        raise TypeError(
-            "`loss` must be a keras.losses.Loss on logits, or None for "
-            f"keras_ff.losses.{default.__name__}(). Received: "
-            f"loss={loss!r}. For instance "
-            "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-        )
+        loss = _made(loss, default)
     name = type(loss).__name__
-    if _option(loss, "from_logits") is False:
+    if option(loss, "from_logits") is False:
         raise ValueError(
             "Goodness is used as logits: give the loss from_logits=True. "
             f"Received: {name}(from_logits=False)"
         )
-    ignored = _option(loss, "ignore_class")
+    ignored = option(loss, "ignore_class")
     if ignored is not None:
         raise ValueError(
             f"ignore_class is not supported. Received: {name}(ignore_class="
@@ -81,7 +78,7 @@ def check_loss(loss, default):
             f"{name}(reduction={loss.reduction!r}). Leave the reduction out "
             "for the mean over the batch."
         )
-    reason = _UNFIT.get(_function_name(loss))
+    reason = _UNFIT.get(function_name(loss))
     if reason:
         raise ValueError(
             f"{name} {reason}. Use keras_ff.losses.LocalCrossentropy() or "
@@ -90,15 +87,60 @@ def check_loss(loss, default):
     return loss
 
 
-def takes_distributions(loss):
-    """Whether a loss takes rows of labels for class probabilities.
+def _made(loss, default):
+    """A loss of a name, a class or a function."""
+    if isinstance(loss, (list, tuple, dict)):
+        raise TypeError(
+            "A model has one prediction and one loss, that of every local "
+            f"layer. Received: loss={loss!r}. Several targets need a model "
+            "each."
+        )
+    try:
+        found = losses.get(loss)
+    except ValueError:
+        found = None
+    if found is None:
+        raise TypeError(
+            "`loss` must be a keras.losses.Loss on logits, the name of one, a "
+            "function (targets, goodness) -> losses, or None for "
+            f"keras_ff.losses.{default.__name__}(). Received: loss={loss!r}. "
+            "For instance "
+            "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        )
+    kind = type(found)
+    if not isinstance(found, losses.Loss):
+        name = getattr(found, "__name__", "")
+        # From "mean_squared_error" to `MeanSquaredError`.
+        named = name.title().replace("_", "")
+        kind = getattr(losses, named, None)
+        if kind is None or getattr(losses, name, None) is not found:
+            return FunctionLoss(found)
+    if not kind.__module__.startswith("keras."):
+        return found
+    takes_logits = "from_logits" in inspect.signature(kind).parameters
+    return kind(from_logits=True) if takes_logits else kind()
 
-    Others may take rows of several classes.
+
+def task_of(loss):
+    """The name of what a loss learns: see `keras_ff.models.tasks`.
+
+    Of a loss that is not Keras's, its attribute `task` says so, or that of
+    the function; without one it tells classes apart.
     """
-    return isinstance(loss, LabelLoss) or _function_name(loss) in (
-        "categorical_crossentropy",
-        "categorical_focal_crossentropy",
-        "categorical_hinge",
+    declared = getattr(loss, "task", None)
+    task = declared or _TASKS.get(function_name(loss), "classification")
+    if task not in tasks.names():
+        raise ValueError(
+            f"The `task` of a loss must be one of {tasks.names()}. Received: "
+            f"{declared!r} of {loss!r}"
+        )
+    return task
+
+
+def is_known(loss):
+    """Whether a loss is of Keras or of this package, and so on logits."""
+    return type(loss).__module__.startswith(("keras.", "keras_ff.")) and (
+        not isinstance(loss, FunctionLoss)
     )
 
 
@@ -106,10 +148,10 @@ def check_form(loss, y):
     """Raises if a loss of Keras does not take labels of this form.
 
     Args:
-        loss: a `keras.losses.Loss`.
+        loss: a `keras.losses.Loss` of classes.
         y: labels, of which only the shape matters.
     """
-    name = _function_name(loss)
+    name = function_name(loss)
     if name is None:
         return
     sparse = name == "sparse_categorical_crossentropy"
@@ -123,67 +165,3 @@ def check_form(loss, y):
             + ("" if sparse else "keras.utils.to_categorical makes rows; ")
             + "keras_ff.losses.LocalCrossentropy takes both."
         )
-
-
-def metrics_take_rows(given):
-    """Which labels metrics of Keras take: a metric itself checks nothing.
-
-    Args:
-        given: metrics, as `compile` takes them.
-
-    Returns:
-        bool. `None` if they take either, or are not Keras's.
-
-    Raises:
-        ValueError: if some take rows and others class numbers.
-    """
-    found = {}
-    for metric in tree.flatten(given):
-        for name in _names(metric):
-            if name.startswith("sparse") or name in _METRICS_OF_ROWS:
-                found.setdefault(not name.startswith("sparse"), metric)
-    if len(found) == 2:
-        raise ValueError(
-            "All metrics see the same labels: class numbers, or one-hot rows. "
-            f"Received: {found[False]!r}, which takes numbers, and "
-            f"{found[True]!r}, which takes rows. Use one kind; 'accuracy' "
-            "takes both."
-        )
-    return next(iter(found), None)
-
-
-def _names(metric):
-    """The names of a metric of Keras, with all that it derives from."""
-    if isinstance(metric, str):
-        try:
-            metric = metrics.get(metric)
-        except ValueError:
-            # "accuracy" and the like, which Keras looks up later.
-            return
-    if isinstance(metric, metrics.Metric):
-        types = type(metric).__mro__
-    else:
-        types = [metric]
-    for kind in types:
-        if getattr(kind, "__module__", "").startswith("keras."):
-            yield getattr(kind, "__name__", "").replace("_", "").lower()
-
-
-def _function_name(loss):
-    """The name of the function of Keras that a loss wraps, or `None`."""
-    function = getattr(loss, "fn", None)
-    if getattr(function, "__module__", "").startswith("keras."):
-        return function.__name__
-    return None
-
-
-def _option(loss, name):
-    """An argument of a loss, wherever it can be seen."""
-    for place in (loss.get_config(), vars(loss)):
-        if place.get(name) is not None:
-            return place[name]
-    function = getattr(loss, "fn", None)
-    if function is None:
-        return None
-    argument = inspect.signature(function).parameters.get(name)
-    return None if argument is None else argument.default

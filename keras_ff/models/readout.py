@@ -7,11 +7,12 @@ from keras_ff.checks import check_bool
 from keras_ff.checks import check_number
 from keras_ff.contributions import Contribution
 from keras_ff.contributions import Uniform
+from keras_ff.models import tasks
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
 class Readout(keras.layers.Layer):
-    """The last layer of a `LocalLossModel`: the weighted sum of goodness.
+    """The last layer of a `LocalLossModel`: all goodness combined.
 
     It also holds the state and the options that belong to the whole model,
     so that stock saving and cloning carry them: the contribution's weights,
@@ -23,6 +24,8 @@ class Readout(keras.layers.Layer):
             `Uniform()`.
         layer_clipnorm: see `ForwardOnlyModel`.
         layer_metrics: see `ForwardOnlyModel`.
+        task: name of what the scores are for, see `keras_ff.models.tasks`.
+            `compile` sets it; predictions of values are averaged, not summed.
         dtype: that of the goodness. Defaults to `"float32"`, whatever the
             session's policy.
         **kwargs: base layer keyword arguments.
@@ -39,6 +42,7 @@ class Readout(keras.layers.Layer):
         contribution=None,
         layer_clipnorm=None,
         layer_metrics=False,
+        task="classification",
         name="readout",
         dtype="float32",
         **kwargs,
@@ -65,20 +69,9 @@ class Readout(keras.layers.Layer):
         self.contribution = contribution
         self.layer_clipnorm = layer_clipnorm
         self.layer_metrics = layer_metrics
+        self.task = task
 
     def build(self, input_shape):
-        for shape in input_shape:
-            if len(shape) != 2 or shape[1] is None:
-                raise ValueError(
-                    "The goodness of a layer must have the shape "
-                    f"(batch, num_classes). Received: {tuple(shape)}. FFDense "
-                    "layers belong into a ForwardForwardModel."
-                )
-        if len({tuple(shape) for shape in input_shape}) > 1:
-            raise ValueError(
-                "All layers must have the same `num_classes`. Received "
-                f"goodness of shapes {[tuple(s) for s in input_shape]}"
-            )
         num_layers = len(input_shape)
         self.contribution_weights = self.add_weight(
             name="contribution",
@@ -122,11 +115,20 @@ class Readout(keras.layers.Layer):
         return self.combine(enumerate(inputs))
 
     def combine(self, numbered_goodness):
-        """The weighted sum over pairs of layer number and goodness."""
-        return sum(
+        """The weighted sum, or mean, of pairs of layer number and goodness.
+
+        Layers that are left out must have the weight zero.
+        """
+        total = sum(
             self.contribution_weights[i]
             * ops.cast(goodness, self.compute_dtype)
             for i, goodness in numbered_goodness
+        )
+        if not tasks.get(self.task).averages:
+            return total
+        weight = ops.sum(self.contribution_weights)
+        return total / ops.cast(
+            ops.where(weight == 0, 1.0, weight), self.compute_dtype
         )
 
     def votes(self):
@@ -142,6 +144,7 @@ class Readout(keras.layers.Layer):
             contribution=keras.saving.serialize_keras_object(self.contribution),
             layer_clipnorm=self.layer_clipnorm,
             layer_metrics=self.layer_metrics,
+            task=self.task,
         )
         return config
 

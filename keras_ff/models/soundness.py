@@ -3,7 +3,6 @@ import numpy as np
 from keras import ops
 
 from keras_ff import keras_private
-from keras_ff.models.loss_rules import takes_distributions
 
 
 def raise_if_unsound(model, epoch_ended=True):
@@ -55,14 +54,10 @@ def raise_if_data_wrong(model, consequence=""):
         model, statistics.wrong_labels, statistics.wrong_label
     )
     if number:
-        rule = what = ""
-        if takes_distributions(model.loss):
-            rule = " and sum to 1"
-            what = " Of a row, that is the sum or a wrong number in it."
+        task = model._task
         raise ValueError(
-            f"Labels must be whole numbers in [0, {model.num_classes}), or "
-            f"rows of finite numbers that are not negative{rule}. Received: "
-            f"{example:g} ({number:g} such labels).{what}{consequence}"
+            f"{task.rule} Received: {example:g} ({number:g} such "
+            f"{task.noun.lower()}).{task.example}{consequence}"
         )
 
 

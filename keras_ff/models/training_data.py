@@ -9,10 +9,7 @@ from keras_ff.checks import check_fraction
 from keras_ff.checks import check_integer
 from keras_ff.checks import check_number
 from keras_ff.datasets import ArrayBatches
-from keras_ff.labels import check_labels
 from keras_ff.labels import check_sample_weight
-from keras_ff.labels import class_numbers
-from keras_ff.models.loss_rules import takes_distributions
 
 
 def are_arrays(data):
@@ -40,7 +37,8 @@ def check_data(model, x, y, sample_weight):
     if y is None and not are_arrays(x):
         # A stream, which has labels of its own.
         return y, sample_weight
-    _check_labels(model, y)
+    check_one_target(y, x)
+    model._task.check(y)
     y, sample_weight = as_array(y), as_array(sample_weight)
     check_sample_weight(sample_weight)
     if not are_arrays(x):
@@ -63,14 +61,29 @@ def check_data(model, x, y, sample_weight):
 
 def check_batch(model, x, y, sample_weight):
     """As `check_data`, for one batch of arrays."""
-    _check_labels(model, y)
+    check_one_target(y, x)
+    model._task.check(y)
     return check_data(model, x, y, sample_weight)
 
 
-def _check_labels(model, y):
-    # A model that is not compiled has no loss.
-    loss = getattr(model, "loss", None)
-    check_labels(y, model.num_classes, takes_distributions(loss))
+def check_one_target(y, x=None):
+    """Raises if there are several targets.
+
+    Args:
+        y: targets as they are given.
+        x: samples. Lists of arrays are rows of targets if they are as many.
+    """
+    several = isinstance(y, dict)
+    if isinstance(y, (list, tuple)):
+        parts = [part for part in y if getattr(part, "shape", ())]
+        sizes = [len(a) for a in tree.flatten(x) if getattr(a, "shape", ())]
+        several = bool(parts) and len(y) not in sizes[:1]
+    if several:
+        raise TypeError(
+            "A model has one prediction and one target. Received: a "
+            f"{type(y).__name__} of {len(y)} targets. Give one array; several "
+            "targets need a model each."
+        )
 
 
 def check_samples(x):
@@ -117,10 +130,17 @@ def _check_validation_data(model, data):
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
-def _class_weight(class_weight, num_classes):
+def _class_weight(class_weight, task):
     """The weight of every class, checked; raises if one is none."""
     if class_weight is None:
         return None
+    num_classes = task.num_classes
+    if num_classes is None:
+        raise ValueError(
+            "`class_weight` needs one class a sample. Received: "
+            f"class_weight={class_weight!r} and a loss of {task.kind}. Use "
+            "`sample_weight`."
+        )
     if not isinstance(class_weight, dict):
         raise TypeError(
             "`class_weight` must be a dict from class numbers to weights. "
@@ -138,10 +158,10 @@ def _class_weight(class_weight, num_classes):
     return {i: float(class_weight.get(i, 1.0)) for i in range(num_classes)}
 
 
-def _weights_by_class(y, class_weight):
+def _weights_by_class(y, class_weight, task):
     """The weight of every sample."""
     weights = list(class_weight.values())
-    classes = ops.convert_to_numpy(class_numbers(ops.convert_to_tensor(y)))
+    classes = ops.convert_to_numpy(task.class_numbers(ops.convert_to_tensor(y)))
     return np.array(weights, "float32")[classes.astype(int)]
 
 
@@ -189,7 +209,7 @@ def fit_data(
         steps_per_epoch=steps_per_epoch,
     )
     check_fraction("validation_split", validation_split)
-    class_weight = _class_weight(class_weight, model.num_classes)
+    class_weight = _class_weight(class_weight, model._task)
     y, sample_weight = check_data(model, x, y, sample_weight)
     validation_data = _check_validation_data(model, validation_data)
     validation_batch_size = validation_batch_size or batch_size
@@ -204,7 +224,7 @@ def fit_data(
                 raise ValueError(
                     "Give `sample_weight` or `class_weight`. Received: both"
                 )
-            weights = _weights_by_class(arrays[1], class_weight)
+            weights = _weights_by_class(arrays[1], class_weight, model._task)
             arrays, class_weight = (*arrays, weights), None
         if shuffle and shuffle != "batch":
             if batch_size is None and steps_per_epoch:

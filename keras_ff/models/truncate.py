@@ -30,6 +30,7 @@ def truncate(model, k=None):
         layer_metrics=readout.layer_metrics,
         name=model.name,
     )
+    shared._readout.task = readout.task
     if np.any(weights[kept]):
         shared._readout.contribution_weights.assign(_rescaled(weights, kept))
     for name in ("epoch", "shuffle_seed"):

@@ -68,6 +68,8 @@ class SimilarityMatching(LocalObjective):
       and the released code
     """
 
+    needs_classes = True
+
     def __init__(self, weight=99.0, kernel_size=3, data_format=None, **kwargs):
         super().__init__(weight, **kwargs)
         check_integer("kernel_size", kernel_size, minimum=1)

@@ -71,6 +71,8 @@ class SupervisedContrast(LocalObjective):
     - [Khosla et al., 2020](https://arxiv.org/abs/2004.11362), Eq. 2
     """
 
+    needs_classes = True
+
     def __init__(
         self,
         weight=1.0,

@@ -103,5 +103,5 @@ def test_float32_under_mixed_precision():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="pooling='max'"):
         layers.GoodnessProjection(3, pooling="max")
-    with pytest.raises(ValueError, match="num_classes=1"):
-        layers.GoodnessProjection(1)
+    with pytest.raises(ValueError, match="least 1.*num_classes=0"):
+        layers.GoodnessProjection(0)

@@ -243,6 +243,15 @@ def test_heads_of_another_shape(head, received):
         block(keras.Input((8, 8, 1)))
 
 
+def test_the_head_of_a_head_of_another_shape():
+    head = layers.AuxiliaryHead(
+        keras.layers.Conv2D(5, 3), Scores(mean), name="looking"
+    )
+    block = layers.LocalBlock(keras.layers.Conv2D(20, 3), head)
+    with pytest.raises(ValueError, match=r"'looking' .*\(None, 5\) from Score"):
+        block(keras.Input((8, 8, 1)))
+
+
 @pytest.mark.parametrize("policy", ("float32", "mixed_bfloat16"))
 def test_a_head_of_ones_own(policy):
     keras.config.set_dtype_policy(policy)

@@ -477,8 +477,8 @@ def test_streamed_rows_in_bfloat16():
     rows = 0.9 * np.eye(1000)[:2] + 0.1 / 1000
     rows = keras.ops.cast(keras.ops.convert_to_tensor(rows), "bfloat16")
     assert abs(numpy(rows).astype("float64")[0].sum() - 1) > TOLERANCE
-    assert float(count_wrong(rows, 1000, True)[0]) == 0
-    assert float(count_wrong(1.01 * rows, 1000, True)[0]) == 2
+    assert float(count_wrong(rows, 1000)[0]) == 0
+    assert float(count_wrong(1.01 * rows, 1000)[0]) == 2
 
 
 @pytest.mark.eager(False)
@@ -496,8 +496,6 @@ def test_rows_of_several_classes():
         logs["loss"], expected.mean(axis=(0, 2)).sum() + penalty, rtol=1e-5
     )
     model.fit(X, rows, verbose=0)
-    with pytest.raises(ValueError, match=r"not negative. Received: -1 "):
-        model.fit(((X, r) for r in [rows - 1]), verbose=0)
 
 
 @pytest.mark.eager(False)
@@ -917,21 +915,6 @@ def test_unknown_option():
 # === Compilation ===
 
 
-@once
-@pytest.mark.parametrize(
-    "loss",
-    [
-        "sparse_categorical_crossentropy",
-        keras.losses.sparse_categorical_crossentropy,
-        [LocalCrossentropy()],
-    ],
-)
-def test_loss_that_is_not_a_loss_object(loss):
-    model = dense_model()
-    with pytest.raises(TypeError, match="must be a keras.losses.Loss on log"):
-        model.compile(optimizer="sgd", loss=loss)
-
-
 class Hidden(keras.losses.CategoricalCrossentropy):
     """Does not write into its config what it wants."""
 
@@ -1023,23 +1006,29 @@ def test_input_of_another_shape():
         for loss, labels in (
             (keras_losses.CategoricalCrossentropy, Y),
             (keras_losses.CategoricalFocalCrossentropy, Y[:, None]),
-            (keras_losses.BinaryCrossentropy, Y),
-        )
-    ]
-    + [
-        (loss(), Y, f"{loss.__name__} takes one-hot rows.*Received.*to_categ")
-        for loss in (
-            keras_losses.CategoricalHinge,
-            keras_losses.MeanSquaredError,
-            keras_losses.CosineSimilarity,
         )
     ]
     + [
         (
+            keras_losses.CategoricalHinge(),
+            Y,
+            "CategoricalHinge takes one-hot rows.*Received.*to_categ",
+        ),
+        (
+            keras_losses.BinaryCrossentropy(from_logits=True),
+            Y,
+            r"Labels of a loss of yes or no .*\(batch, 3\)\. .*shape \(3,\)",
+        ),
+        (
+            keras_losses.MeanSquaredError(),
+            Y[:, None],
+            r"Targets .* regression .*\(batch, 3\)\. .*shape \(3, 1\)",
+        ),
+        (
             keras_losses.SparseCategoricalCrossentropy(from_logits=True),
             ONE_HOT,
             "takes class numbers. Received: labels of shape",
-        )
+        ),
     ],
     ids=lambda value: getattr(value, "name", None),
 )

@@ -6,13 +6,12 @@ import keras
 from keras import ops
 
 from keras_ff import keras_private
-from keras_ff.labels import check_label_shape
 from keras_ff.labels import check_weight_shape
-from keras_ff.models.loss_rules import check_form
 from keras_ff.models.trainers.gradients import Gradients
 from keras_ff.models.trainers.local_batch import LocalBatch
 from keras_ff.models.trainers.local_output import LocalOutput
 from keras_ff.models.trainers.objective_losses import objective_losses
+from keras_ff.models.training_data import check_one_target
 
 
 class Learned(NamedTuple):
@@ -44,7 +43,7 @@ class LocalStep:
 
     def _learn(self, data):
         """Runs a training step up to the optimizer; returns `Learned`."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = self._unpack(data)
         gradients = Gradients(
             self._differentiate,
             ops.cast(self.optimizer.scale_loss(ops.ones(())), "float32"),
@@ -61,8 +60,14 @@ class LocalStep:
 
     def _test(self, data):
         """Evaluates a batch; returns logs."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = self._unpack(data)
         return self._log_batch(self._local_pass(x, y, sample_weight))
+
+    def _unpack(self, data):
+        """A batch, checked, with targets in the shape that losses take."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self._check_batch(y, sample_weight)
+        return x, self._task.standardized(y), sample_weight
 
     def _local_pass(self, x, y, sample_weight, gradients=None, arguments=None):
         """Runs all local layers on a batch, each with its own loss.
@@ -76,12 +81,11 @@ class LocalStep:
         Returns:
             A `LocalBatch`.
         """
-        self._check_batch(y, sample_weight)
         training = gradients is not None
         outputs = {}
         for call in self._graph.walk(x, training, arguments=arguments):
             local_loss = functools.partial(
-                self._local_loss, call, y, sample_weight, training
+                self._local_loss, call, x, y, sample_weight, training
             )
             if training and call.layer.trainable_variables:
                 output, finite = gradients.learn(call.layer, local_loss)
@@ -109,20 +113,21 @@ class LocalStep:
             ),
         )
 
-    def _local_loss(self, call, y, sample_weight, training):
+    def _local_loss(self, call, x, y, sample_weight, training):
         """Runs a local layer; returns what it minimizes and its output."""
         objectives = call.layer.objectives
         features, goodness = call(keep_gradient=True) if objectives else call()
         mask = keras_private.mask_of(features)
-        loss = self.loss(y, goodness, sample_weight=sample_weight)
-        loss = ops.cast(loss, "float32")
+        loss = self._loss_of(
+            call.layer.name, x, y, goodness, sample_weight, training
+        )
         terms = []
         if objectives:
             terms = objective_losses(
                 call.layer,
                 features,
-                goodness,
-                (y, sample_weight),
+                self._task.rows(y, goodness),
+                sample_weight,
                 self.loss,
                 training,
             )
@@ -137,6 +142,19 @@ class LocalStep:
             penalty = penalty + ops.cast(term, "float32")
         output = LocalOutput(features, goodness, loss, penalty, mask)
         return loss + penalty, output
+
+    def _loss_of(self, name, x, y, goodness, sample_weight, training):
+        """The loss of a layer's goodness, a float32 scalar."""
+        loss = keras_private.compute_loss(
+            self, x, y, goodness, sample_weight, training
+        )
+        shape = tuple(getattr(loss, "shape", ()))
+        if shape:
+            raise ValueError(
+                f"The loss of layer '{name}' must be one number, for instance "
+                f"the mean over the batch. Received: a loss of shape {shape}"
+            )
+        return ops.cast(loss, "float32")
 
     def _marked(self, output, finite):
         """Gives a layer whose gradients are not finite the loss NaN.
@@ -156,14 +174,15 @@ class LocalStep:
     def _check_batch(self, y, sample_weight):
         if y is None:
             raise ValueError("Labels are needed. Received: y=None")
-        check_label_shape(y, self.num_classes)
+        check_one_target(y)
+        self._task.check_shape(y)
         if y.shape[0] == 0:
             raise ValueError(
                 "A batch must hold samples. Received: labels of shape "
                 f"{tuple(y.shape)}"
             )
         check_weight_shape(sample_weight)
-        check_form(self.loss, y)
+        self._check_form(y)
 
     def _seed_epoch(self, seed):
         """Seeds the backend's own generator, if Keras draws from it."""

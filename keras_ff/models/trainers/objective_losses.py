@@ -1,25 +1,21 @@
 import keras
 from keras import ops
 
-from keras_ff.labels import class_rows
 
-
-def objective_losses(layer, features, goodness, batch, loss, training):
+def objective_losses(layer, features, labels, sample_weight, loss, training):
     """What the local objectives of a layer add to its loss.
 
     Args:
         layer: the local layer.
         features: its features, with their gradient.
-        goodness: its goodness.
-        batch: pair of labels and sample weights; the latter may be `None`.
+        labels: rows of labels or other targets.
+        sample_weight: one weight a sample, or `None`.
         loss: the `keras.losses.Loss` of the goodness.
         training: bool.
 
     Returns:
         List of scalars, weighted.
     """
-    y, sample_weight = batch
-    labels = class_rows(y, goodness)
     weights = sample_weight
     if weights is None:
         weights = ops.ones_like(labels[:, 0])
