@@ -33,15 +33,22 @@ class ForwardOnlyModel(LocalLossModel):
     Layers between the local ones must have no trainable weights (pooling,
     addition, concatenation, augmentation, frozen layers).
 
-    Calling the model, `predict`, `evaluate` and `export` give the combined
-    prediction: the weighted sum of the layers' goodness (logits).
+    `predict` gives logits, no probabilities: calling the model, `predict`,
+    `evaluate` and `export` give the combined prediction, the weighted sum of
+    the layers' goodness, and `keras.ops.softmax` makes probabilities of it.
+
+    The loss given to `compile` decides what is learned (`model.task`): one
+    class a sample, yes or no in every column (`keras.losses.
+    BinaryCrossentropy(from_logits=True)`: several classes a sample, or one
+    logit), or values (`keras.losses.MeanSquaredError()` and the like). Values
+    are predicted by every layer and combined by a weighted mean.
 
     Args:
         layers: list of `keras.Input`, local layers and layers without
             trainable weights.
         inputs, outputs: as in `keras.Model`, see above.
         contribution: a `keras_ff.contributions.Contribution`, how layers are
-            weighed. `None` means `Uniform()`, the plain sum.
+            weighed. `None` means `Uniform()`, the plain sum (or mean).
         layer_clipnorm: float, the largest norm of each local layer's
             gradients, clipped separately. Defaults to `None`, no clipping.
         layer_metrics: bool, whether logs carry a loss and an accuracy of
@@ -154,7 +161,7 @@ class ForwardOnlyModel(LocalLossModel):
         return self._readout.combine(goodness.items())
 
     def predict(self, x, *args, **kwargs):
-        """Combined goodness (logits) of samples, as in `keras.Model`.
+        """Combined goodness of samples: logits, or values in regression.
 
         Layers whose contribution is zero, and on which no other layer
         depends, are not computed.
@@ -172,7 +179,8 @@ class ForwardOnlyModel(LocalLossModel):
         far, has a maximum (the confidence) above `threshold`. Later layers
         are computed for the undecided samples only. The last layer that
         contributes takes all that are left. Layers that do not contribute
-        are no exits.
+        are no exits. Where every column is yes or no, the confidence is that
+        of the least certain column. In regression there is none.
 
         Goodness, and with it confidence, has a scale of its own: it depends
         on the method and on how far the weights of the first layers reach
@@ -195,8 +203,8 @@ class ForwardOnlyModel(LocalLossModel):
             `(samples,)`, how many local layers were computed for it.
 
         Raises:
-            ValueError: if `threshold` is not in `[0, 1]`, or there are no
-                samples.
+            ValueError: if `threshold` is not in `[0, 1]`, there are no
+                samples, or the model is one of regression.
             TypeError: if `threshold` is not a number.
 
         Example:

@@ -297,7 +297,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
         return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """Combined goodness (logits) of samples, as in `keras.Model`."""
+        """Combined goodness of samples: logits, or values in regression."""
         check_samples(x)
         return super().predict(x, *args, **kwargs)
 

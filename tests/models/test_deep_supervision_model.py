@@ -125,11 +125,6 @@ def test_one_head_is_a_plain_model():
     assert np.any(numpy(dense.bias) != 0)
 
 
-def test_loss_by_name_is_refused():
-    with pytest.raises(TypeError, match="`loss` must be a keras.losses.Loss"):
-        make().compile(loss="mse")
-
-
 def test_labels_and_weights_are_checked():
     x, y = data(8)
     model = make()
