@@ -1,3 +1,6 @@
+from keras import ops
+
+
 class Task:
     """What the scores of a model are, and which targets they are held against.
 
@@ -58,7 +61,7 @@ class Task:
 
     def rows(self, y, scores):
         """Targets as rows, for local objectives."""
-        return y
+        return ops.cast(y, scores.dtype)
 
     def class_numbers(self, y):
         """The number of the class of every sample, where there are classes."""
