@@ -7,6 +7,8 @@
         --width-multiplier 1 --dataset cifar10 --output runs/resnet17
     python examples/ablation.py whitened --dataset cifar10 --epochs 4 \\
         --width-multiplier 1 --output runs/ablation_whitened
+    python examples/ablation.py caw --methods my_file.py:MyMethod \\
+        --variants CAW-Conv my_method --output runs/mine
 
 Every variant is trained alone on the same data, split and seeds. A finished
 run is kept; the same command goes on after an interruption. Writes
@@ -46,12 +48,19 @@ def parse_arguments():
         help="of the study of CAW-Conv",
     )
     add("--variants", nargs="+", help="default: all")
+    add(
+        "--methods",
+        nargs="+",
+        metavar="FILE.py:NAME",
+        default=[],
+        help="methods, such as your own, that take part as further variants",
+    )
     add("--seeds", nargs="+", type=options.seed, default=[0, 1, 2])
     add("--epochs", type=options.positive_int, default=6)
     add("--width-multiplier", type=options.positive_float, default=0.2)
     add("--output", type=options.folder, required=True)
     flags = parser.parse_args()
-    known = list(STUDIES[flags.study].variants())
+    known = list(variants(flags))
     flags.variants = flags.variants or known
     unknown = sorted(set(flags.variants) - set(known))
     if unknown:
@@ -59,16 +68,25 @@ def parse_arguments():
     return flags
 
 
+def variants(flags):
+    """What differs from the study's recipe, by variant."""
+    methods = map(keras_ff.methods.get, getattr(flags, "methods", []))
+    return {
+        **STUDIES[flags.study].variants(),
+        **{method.name: {"method": method} for method in methods},
+    }
+
+
 def train(variant, seed, flags):
     """Accuracy of one variant with one seed."""
-    chosen = STUDIES[flags.study]
+    chosen, change = STUDIES[flags.study], variants(flags)[variant]
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     load = getattr(chosen, "load", _load)
-    data, validation, test = load(variant, flags, seed)
+    data, validation, test = load(change, flags, seed)
     info = keras_ff.datasets.info(flags.dataset)
-    model = chosen.build(variant, info, flags, flags.epochs * len(data))
-    chosen.prepare(variant, model, data)
+    model = chosen.build(change, info, flags, flags.epochs * len(data))
+    chosen.prepare(change, model, data)
     rates = []
     if chosen.LEARNING_RATES is not None:
         rate = cosine(*chosen.LEARNING_RATES, flags.epochs)
@@ -89,7 +107,7 @@ def train(variant, seed, flags):
     }
 
 
-def _load(variant, flags, seed):
+def _load(change, flags, seed):
     return keras_ff.datasets.load(
         flags.dataset, data_dir=flags.data_dir, seed=seed
     )

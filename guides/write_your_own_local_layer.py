@@ -74,7 +74,8 @@ def cw_comp(filters):
     return keras_ff.layers.LocalBlock(
         [
             keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
-            keras.layers.BatchNormalization(),
+            # Few steps: the averages for prediction must follow.
+            keras.layers.BatchNormalization(momentum=0.9),
         ],
         goodness=SquaredGroups(10),
     )
@@ -162,17 +163,48 @@ class ClassCenters(keras_ff.objectives.LocalObjective):
 Features that shall go through weights first, as in the library's own
 objectives, get them by one line of a constructor: `self.projection =
 keras.layers.Dense(64)`, or any other Keras layer. It is trained, clipped and
-saved with the local layer.
+saved with the local layer. A rule that depends on the layer's scores too has
+`goodness` as a fourth argument of `sample_losses`.
+
+A layer may have targets of its own: early layers may learn coarse classes, of
+which `labels @ groups` gives the rows. Here digits with a closed loop (0, 6,
+8, 9) are told from the others.
 """
 
 
-def with_objectives(filters):
+@keras.saving.register_keras_serializable(package="my_layers")
+class CoarseClasses(keras_ff.objectives.LocalObjective):
+    def __init__(self, group_of_class, **kwargs):
+        super().__init__(**kwargs)
+        self.group_of_class = list(group_of_class)
+        self.projection = keras.Sequential(
+            [
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(max(self.group_of_class) + 1),
+            ]
+        )
+
+    def sample_losses(self, projection, labels, present):
+        groups = ops.one_hot(self.group_of_class, projection.shape[-1])
+        return keras.losses.categorical_crossentropy(
+            labels @ groups, projection, from_logits=True
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "group_of_class": self.group_of_class}
+
+
+LOOPS = [1, 0, 0, 0, 0, 0, 1, 0, 1, 1]
+
+
+def with_objectives(filters, *more):
     return keras_ff.layers.LocalBlock(
         keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
         goodness=keras_ff.layers.GoodnessProjection(10, pooling=2),
         objectives=[
             ClassCenters(weight=0.1),
             keras_ff.objectives.SupervisedContrast(units=32),
+            *more,
         ],
     )
 
@@ -180,7 +212,7 @@ def with_objectives(filters):
 model = keras_ff.models.ForwardOnlyModel(
     [
         keras.Input((8, 8, 1)),
-        with_objectives(40),
+        with_objectives(40, CoarseClasses(LOOPS, weight=0.3)),
         keras.layers.MaxPooling2D(2),
         with_objectives(80),
     ]
@@ -199,6 +231,64 @@ print(f"test accuracy: {accuracy:.3f}")
 """
 `loss` is what the layers minimize, objectives included.
 
+## An update without a gradient
+
+A layer may also change weights itself. Here a dense layer learns by Sanger's
+rule, a kind of Hebb's: one after another the principal components of what it
+sees, while its head learns from labels as ever. `assign_add` runs once a
+training step and never in `evaluate` or `predict`; what a batch with NaN did
+to it is taken back.
+"""
+
+
+@keras.saving.register_keras_serializable(package="my_layers")
+class Sanger(keras.layers.Layer):
+    def __init__(self, units, rate=0.03, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.rate = rate
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.units), trainable=False
+        )
+
+    def call(self, inputs, training=None):
+        outputs = inputs @ self.kernel
+        if training:
+            number = ops.cast(ops.shape(inputs)[0], inputs.dtype)
+            hebb = ops.transpose(inputs) @ outputs
+            decay = self.kernel @ ops.triu(ops.transpose(outputs) @ outputs)
+            self.kernel.assign_add(self.rate * (hebb - decay) / number)
+        return outputs
+
+    def get_config(self):
+        config = {"units": self.units, "rate": self.rate}
+        return {**super().get_config(), **config}
+
+
+model = keras_ff.models.ForwardOnlyModel(
+    [
+        keras.Input((8, 8, 1)),
+        keras.layers.Flatten(),
+        keras_ff.layers.LocalBlock(
+            Sanger(16),
+            goodness=keras_ff.layers.GoodnessProjection(10),
+        ),
+    ]
+)
+model.compile(optimizer=keras.optimizers.Adam(0.01))
+model.fit(
+    images[train],
+    digits.target[train],
+    epochs=epochs,
+    batch_size=64,
+    verbose=0,
+)
+accuracy = model.evaluate(images[test], digits.target[test], verbose=0)[1]
+print(f"test accuracy: {accuracy:.3f}")
+
+"""
 ## A method of your own
 
 A `Method` says once what a network that learns your way is made of, and how
@@ -209,7 +299,9 @@ convolution, ReLU and dropout with this head is its function `conv`. It
 goes wherever a method is chosen: into the ready networks, into
 `ForwardOnlyHyperModel(..., methods=["caw", SquaredMethod()])`, and into the
 papers' recipes, `python examples/reproduce.py squared-tiny_cnn-cifar10
---method my_file.py:SquaredMethod --output runs/squared`.
+--method my_file.py:SquaredMethod --output runs/squared`. `examples/tune.py`
+and `make leaderboard` take it as one of their `--methods`,
+`examples/ablation.py` as a further variant.
 """
 
 

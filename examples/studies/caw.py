@@ -54,10 +54,9 @@ def variants():
     }
 
 
-def build(variant, info, flags, steps):
-    different = variants()[variant]
-    loss = different.pop("loss", None)
-    arguments = {"method": METHOD, **different}
+def build(change, info, flags, steps):
+    arguments = {"method": METHOD, **change}
+    loss = arguments.pop("loss", None)
     model = getattr(keras_ff.applications, flags.architecture)(
         info.input_shape,
         info.num_classes,
@@ -69,5 +68,5 @@ def build(variant, info, flags, steps):
     return model
 
 
-def prepare(variant, model, train):
+def prepare(change, model, train):
     pass

@@ -67,13 +67,19 @@ def variants():
     }
 
 
-def build(variant, info, flags, steps):
-    options = variants()[variant]
+def build(change, info, flags, steps):
+    # 500 at the default width.
+    units = round(2500 * flags.width_multiplier)
+    if change and "method" in change:
+        method = change["method"]
+        model = keras_ff.applications.mlp(
+            info.input_shape, info.num_classes, method, units=(units, units)
+        )
+        model.compile(optimizer=method.optimizer(), loss=method.loss())
+        return model
 
     def layer():
-        # 500 at the default width.
-        units = round(2500 * flags.width_multiplier)
-        if options is None:
+        if change is None:
             return keras_ff.layers.LocalBlock(
                 [
                     keras.layers.Dense(
@@ -88,7 +94,7 @@ def build(variant, info, flags, steps):
             units,
             info.num_classes,
             dropout=METHOD.dropout,
-            **{"embedding_size": EMBEDDING, **options["layer_arguments"]},
+            **{"embedding_size": EMBEDDING, **change["layer_arguments"]},
         )
 
     model = keras_ff.models.ForwardOnlyModel(
@@ -99,13 +105,12 @@ def build(variant, info, flags, steps):
             layer(),
         ]
     )
-    loss = options["loss"] if options else keras_ff.losses.LocalCrossentropy()
+    loss = change["loss"] if change else keras_ff.losses.LocalCrossentropy()
     model.compile(optimizer=METHOD.optimizer(), loss=loss)
     return model
 
 
-def prepare(variant, model, train):
-    options = variants()[variant]
-    if options and options["adapt"]:
+def prepare(change, model, train):
+    if change and change.get("adapt"):
         images, labels = next(iter(train.take(16).unbatch().batch(2048)))
         keras_ff.models.adapt_prototypes(model, images.numpy(), labels.numpy())

@@ -49,24 +49,24 @@ def variants():
     }
 
 
-def recipe(variant, flags):
+def recipe(change, flags):
     common = RECIPES[f"{FAMILY}-whitened_cnn-{flags.dataset}"]
-    return reproduce.settings({**common, "width": 1.0, **variants()[variant]})
+    return reproduce.settings({**common, "width": 1.0, **change})
 
 
-def load(variant, flags, seed):
+def load(change, flags, seed):
     return reproduce.load(
         reproduce.data_flags(
-            recipe(variant, flags), data_dir=flags.data_dir, seed=seed
+            recipe(change, flags), data_dir=flags.data_dir, seed=seed
         )
     )
 
 
-def build(variant, info, flags, steps):
+def build(change, info, flags, steps):
     return reproduce.build(
-        recipe(variant, flags), info, flags.width_multiplier, steps
+        recipe(change, flags), info, flags.width_multiplier, steps
     )
 
 
-def prepare(variant, model, train):
+def prepare(change, model, train):
     reproduce.prepare(model, train)

@@ -1,3 +1,5 @@
+import inspect
+
 from keras import ops
 
 from keras_ff.checks import check_number
@@ -17,9 +19,10 @@ class LocalObjective(CompositeLayer):
     layer's. `predict` does not compute it, and exported files are without
     it; the `loss` that `fit` and `evaluate` report has it.
 
-    A subclass implements `sample_losses(projection, labels, present)`.
-    If the features shall go through layers with weights first, it sets
-    `self.projection`, a Keras layer, in its constructor.
+    A subclass implements `sample_losses(projection, labels, present)`, or
+    with `goodness` as a fourth argument, for a rule that depends on the
+    layer's scores too. If the features shall go through layers with weights
+    first, it sets `self.projection`, a Keras layer, in its constructor.
 
     The losses of the samples are reduced as the model's loss does, the mean
     over the batch by default. Samples are compared within a batch. With
@@ -45,6 +48,7 @@ class LocalObjective(CompositeLayer):
             regression the targets.
         sample_weight: `(batch,)`; only which are zero matters here.
         training: bool, whether the projection trains.
+        goodness: the layer's scores, `(batch, num_classes)`.
 
     Output shape:
         `(batch,)`, a float32 loss of every sample.
@@ -71,13 +75,17 @@ class LocalObjective(CompositeLayer):
         super().__init__(autocast=False, **kwargs)
         self.weight = check_number("weight", weight)
         self.projection = None
+        parameters = inspect.signature(self.sample_losses).parameters
+        self._sees_goodness = "goodness" in parameters
 
     def build(self, input_shape):
         super().build(input_shape)
         if self.projection is not None:
             self.projection(symbols(input_shape, self.compute_dtype))
 
-    def call(self, features, labels, sample_weight, training=None):
+    def call(
+        self, features, labels, sample_weight, training=None, goodness=None
+    ):
         dtype = score_dtype(self)
         projection = self.project(features)
         if mask_of(features) is not None and len(projection.shape) > 2:
@@ -90,9 +98,10 @@ class LocalObjective(CompositeLayer):
                 f"{tuple(features.shape)}"
             )
         present = ops.not_equal(sample_weight, 0)
-        losses = self.sample_losses(
-            *(ops.cast(x, dtype) for x in (projection, labels, present))
-        )
+        given = [projection, labels, present]
+        if self._sees_goodness:
+            given.append(goodness)
+        losses = self.sample_losses(*(ops.cast(x, dtype) for x in given))
         shape = getattr(losses, "shape", None)
         if shape is None or len(shape) != 1:
             received = (
@@ -125,6 +134,9 @@ class LocalObjective(CompositeLayer):
             present: `(batch,)`, 0 for the samples of weight zero, such as
                 padding, which must not change the losses of the others; 1 for
                 all others. What is returned is weighted later.
+            goodness: the layer's scores, `(batch, num_classes)`, float32;
+                only if this method has an argument of that name, the last
+                one.
 
         Returns:
             Tensor of shape `(batch,)`.

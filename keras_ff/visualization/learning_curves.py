@@ -9,7 +9,9 @@ def learning_curves(histories, metric="val_accuracy", ax=None):
 
     Args:
         histories: dictionary from a name to what `fit` returned, or to its
-            `.history`.
+            `.history`, or to a list of them, one a seed: then the line is
+            their mean, and the band around it from the least to the
+            greatest.
         metric: string, the key of the metric. Defaults to `"val_accuracy"`.
         ax: matplotlib axes. Defaults to those of a new figure.
 
@@ -17,7 +19,9 @@ def learning_curves(histories, metric="val_accuracy", ax=None):
         The matplotlib axes.
 
     Raises:
-        ValueError: if there is no history, or one lacks the metric.
+        ValueError: if there is no history, one lacks the metric, trainings
+            of one name have unequal numbers of epochs, or there are more
+            names than lines that can be told apart (28).
         TypeError: if `histories` is not a dictionary of histories.
         ImportError: if matplotlib is not installed.
 
@@ -27,6 +31,11 @@ def learning_curves(histories, metric="val_accuracy", ax=None):
     history = model.fit(train, validation_data=validation, epochs=10)
     ax = keras_ff.visualization.learning_curves({"forward-only": history})
     ax.figure.savefig("curves.png")
+
+    # Three seeds each.
+    keras_ff.visualization.learning_curves(
+        {"forward-only": [a, b, c], "backpropagation": [d, e, f]}
+    )
     ```
     """
     if not isinstance(histories, dict):
@@ -36,28 +45,52 @@ def learning_curves(histories, metric="val_accuracy", ax=None):
         )
     if not histories:
         raise ValueError("`histories` must not be empty. Received: {}")
-    curves = {n: metric_values(h, metric) for n, h in histories.items()}
+    curves = {name: _runs(name, h, metric) for name, h in histories.items()}
+    colors, styles = style.lines(len(curves))
     ax = style.get_axes(ax)
-    colors = style.qualitative(len(curves))
-    for (name, values), color in zip(curves.items(), colors):
+    for (name, runs), color, linestyle in zip(curves.items(), colors, styles):
+        epochs = np.arange(1, runs.shape[1] + 1)
         ax.plot(
-            np.arange(1, len(values) + 1),
-            values,
+            epochs,
+            runs.mean(axis=0),
             color=color,
+            linestyle=linestyle,
             linewidth=2.2,
             label=name,
             # A single epoch would be an invisible line.
-            marker="o" if len(values) == 1 else None,
+            marker="o" if len(epochs) == 1 else None,
         )
+        if len(runs) > 1:
+            low, high = runs.min(axis=0), runs.max(axis=0)
+            ax.fill_between(
+                epochs, low, high, color=color, alpha=0.18, linewidth=0
+            )
     style.decorate(ax, "epoch", _title(metric))
     style.horizontal_grid(ax)
-    style.epoch_axis(ax, max(map(len, curves.values())))
+    style.epoch_axis(ax, max(runs.shape[1] for runs in curves.values()))
     if "accuracy" in metric:
         style.percent_axis(ax.yaxis)
-    style.label_right(
-        ax, [values[-1] for values in curves.values()], curves, colors
-    )
+    ends = [runs[:, -1].mean() for runs in curves.values()]
+    style.label_right(ax, ends, curves, colors)
     return ax
+
+
+def _runs(name, histories, metric):
+    """The metric of the trainings of one name, `(trainings, epochs)`."""
+    if not isinstance(histories, (list, tuple)):
+        histories = [histories]
+    if not histories:
+        raise ValueError(
+            f"{name!r} must have at least one history. Received: []"
+        )
+    runs = [metric_values(history, metric) for history in histories]
+    lengths = sorted(set(map(len, runs)))
+    if lengths[1:]:
+        raise ValueError(
+            f"The trainings of {name!r} must have equal numbers of epochs. "
+            f"Received: {lengths}"
+        )
+    return np.stack(runs)
 
 
 def _title(metric):

@@ -36,6 +36,18 @@ def qualitative(count):
     return [OKABE_ITO[i % len(OKABE_ITO)] for i in range(count)]
 
 
+def lines(count):
+    """Colours and line styles that tell so many lines apart."""
+    styles = ("-", "--", ":", "-.")
+    most = len(styles) * len(OKABE_ITO)
+    if count > most:
+        raise ValueError(
+            f"At most {most} lines can be told apart. Received: {count}"
+        )
+    chosen = [styles[i // len(OKABE_ITO)] for i in range(count)]
+    return qualitative(count), chosen
+
+
 def sequential(count):
     """Colours from the first layer (dark) to the last (light)."""
     import matplotlib

@@ -32,7 +32,8 @@ FLAGS = argparse.Namespace(
     ],
 )
 def test_variants_build(study, variant):
-    model = ablation.STUDIES[study].build(variant, INFO, FLAGS, steps=9)
+    chosen = ablation.STUDIES[study]
+    model = chosen.build(chosen.variants()[variant], INFO, FLAGS, steps=9)
     for layer in model.local_layers:
         head = {id(v) for v in layer.head.trainable_variables}
         if variant.startswith("frozen"):
@@ -61,8 +62,8 @@ def test_variants_of_the_whitened_network():
     # Auxiliary convolutions average larger maps than 8 x 8.
     info = types.SimpleNamespace(input_shape=(16, 16, 1), num_classes=10)
     models = {
-        variant: study.build(variant, info, FLAGS, steps=9)
-        for variant in study.variants()
+        variant: study.build(change, info, FLAGS, steps=9)
+        for variant, change in study.variants().items()
     }
     base = models.pop("whitened network")
     rate = base.optimizer.get_config()["learning_rate"]["config"]
@@ -106,6 +107,32 @@ def test_study_of_the_whitened_network_trains(tmp_path, run_example):
     for run in results["runs"].values():
         # Ten classes: far above chance after two epochs.
         assert run["0"]["test_accuracy"] > 0.3
+
+
+METHOD = """
+import keras_ff
+
+class Mine(keras_ff.methods.Method):
+    name = "mine"
+    head = keras_ff.layers.GoodnessProjection
+    learning_rate = (0.01, 0.001)
+"""
+
+
+@pytest.mark.parametrize("study", ["caw", "hff", "whitened"])
+def test_a_method_of_ones_own_takes_part(study, tmp_path, run_example, capsys):
+    (tmp_path / "mine.py").write_text(METHOD)
+    run_example(
+        *("ablation", study, "--dataset", "digits", "--epochs", "1"),
+        *("--methods", f"{tmp_path / 'mine.py'}:Mine", "projection"),
+        *("--variants", "mine", "projection", "--seeds", "0"),
+        *("--width-multiplier", "0.04", "--output", tmp_path / "run"),
+    )
+    results = json.loads((tmp_path / "run" / "ablation.json").read_text())
+    assert set(results["runs"]) == {"mine", "projection"}
+    for run in results["runs"].values():
+        assert 0 < run["0"]["test_accuracy"] < 1
+    assert "mine" in capsys.readouterr().out
 
 
 def test_study_resumes_and_reports(tmp_path, run_example, capsys):

@@ -25,7 +25,13 @@ def objective_losses(layer, features, labels, sample_weight, loss, training):
         objective.weight
         * reduce(
             labels[:, 0],
-            objective(features, labels, weights, training=training),
+            objective(
+                features,
+                labels,
+                weights,
+                training=training,
+                goodness=goodness,
+            ),
             sample_weight=None if sample_weight is None else weights,
         )
         for objective in layer.objectives
