@@ -125,7 +125,7 @@ class LocalStep:
         if objectives:
             terms = objective_losses(
                 call.layer,
-                features,
+                (features, goodness),
                 self._task.rows(y, goodness),
                 sample_weight,
                 self.loss,

@@ -2,12 +2,12 @@ import keras
 from keras import ops
 
 
-def objective_losses(layer, features, labels, sample_weight, loss, training):
+def objective_losses(layer, outputs, labels, sample_weight, loss, training):
     """What the local objectives of a layer add to its loss.
 
     Args:
         layer: the local layer.
-        features: its features, with their gradient.
+        outputs: its features, with their gradient, and its goodness.
         labels: rows of labels or other targets.
         sample_weight: one weight a sample, or `None`.
         loss: the `keras.losses.Loss` of the goodness.
@@ -16,6 +16,7 @@ def objective_losses(layer, features, labels, sample_weight, loss, training):
     Returns:
         List of scalars, weighted.
     """
+    features, goodness = outputs
     weights = sample_weight
     if weights is None:
         weights = ops.ones_like(labels[:, 0])
