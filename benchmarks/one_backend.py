@@ -35,7 +35,7 @@ def main(settings, output):
     # TensorFlow counts a CPU's memory with an allocator that it has no need
     # of otherwise.
     results["memory"] = processes.run(
-        "benchmarks.memory",
+        "benchmarks.memory.depth",
         keras.backend.backend(),
         settings,
         TF_CPU_ALLOCATOR_USE_BFC="true",

@@ -8,8 +8,8 @@ import sys
 import keras
 import pytest
 
-from benchmarks import memory
 from benchmarks import rates
+from benchmarks.memory import depth
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
@@ -25,7 +25,7 @@ def test_limit_is_the_share_of_the_matrix_products():
 # TensorFlow counts the memory of a CPU if told to before its import.
 @pytest.mark.only_on("jax", "torch")
 def test_memory_of_a_local_step_does_not_grow_with_depth():
-    (result,) = memory.measure(["published"], [2, 4], batch_size=8)
+    (result,) = depth.measure(["published"], [2, 4], batch_size=8)
     assert result["local_growth"] < 1.1
     assert result["backprop_growth"] > 1.8
 

@@ -21,6 +21,7 @@ from keras_ff.models import adapt_prototypes
 from keras_ff.models import load_model
 
 pytestmark = pytest.mark.eager
+once = pytest.mark.only_on("torch")
 X, Y = data(48)
 
 
@@ -41,13 +42,15 @@ def fit(model, **kwargs):
     "contribution, expected",
     [
         (contributions.Uniform(), [0, 0, 1]),
-        (contributions.Last(), [0, 0, 1]),
-        (contributions.SkipFirst(), [0, 0, 1]),
-        (contributions.LossAware("training"), [0, 0, 1]),
         (contributions.Interval(), [0, 0, 1]),
-        (Weights([0.2, 0.3, 0.5]), [0, 0, 1]),
-        (Weights([2, 3, 5]), [0, 0, 5]),
-        (Weights([1, 0, 0]), [0, 0, 1]),
+        pytest.param(contributions.Last(), [0, 0, 1], marks=once),
+        pytest.param(contributions.SkipFirst(), [0, 0, 1], marks=once),
+        pytest.param(
+            contributions.LossAware("training"), [0, 0, 1], marks=once
+        ),
+        pytest.param(Weights([0.2, 0.3, 0.5]), [0, 0, 1], marks=once),
+        pytest.param(Weights([2, 3, 5]), [0, 0, 5], marks=once),
+        pytest.param(Weights([1, 0, 0]), [0, 0, 1], marks=once),
     ],
     ids=lambda value: getattr(type(value), "__name__", None),
 )
@@ -91,7 +94,7 @@ def test_a_frozen_front_goes_on_with_its_optimizer(tmp_path):
     assert_same([numpy(v) for v in loaded.local_layers[0].weights], before)
 
 
-@pytest.mark.only_on("torch")
+@once
 def test_one_that_learned_before_keeps_its_vote(tmp_path):
     model = dense_model(3)
     model.compile("adam")
@@ -105,7 +108,7 @@ def test_one_that_learned_before_keeps_its_vote(tmp_path):
         assert each.contribution.weights.tolist() == [1, 1, 1]
 
 
-@pytest.mark.only_on("torch")
+@once
 @pytest.mark.parametrize(
     "contribution, frozen, thawed",
     [
@@ -133,7 +136,7 @@ def test_training_on_batches_counts():
         model.compile("adam")
 
 
-@pytest.mark.only_on("torch")
+@once
 def test_before_any_training_all_count():
     model = frozen_in_front()
     assert model.contribution.weights.tolist() == [1, 1, 1]
@@ -145,7 +148,7 @@ def test_before_any_training_all_count():
     assert model.contribution.weights.tolist() == [1, 1, 1]
 
 
-@pytest.mark.only_on("torch")
+@once
 def test_a_trained_head_on_frozen_features_counts():
     model = dense_model(3)
     for layer in model.local_layers[:2]:
@@ -156,7 +159,7 @@ def test_a_trained_head_on_frozen_features_counts():
     assert model.contribution.weights.tolist() == [1, 1, 1]
 
 
-@pytest.mark.only_on("torch")
+@once
 def test_prototypes_from_data_count():
     model = ForwardOnlyModel(
         [
@@ -171,7 +174,7 @@ def test_prototypes_from_data_count():
     assert model.contribution.weights.tolist() == [1, 1]
 
 
-@pytest.mark.only_on("torch")
+@once
 def test_a_model_cut_short_knows_who_learned():
     model = frozen_in_front(1)
     fit(model)

@@ -3,7 +3,7 @@
 What grows with depth for any method, the weights, their gradients and the
 state of the optimizer, is left out of the figures.
 
-`python -m benchmarks.memory SETTINGS OUTPUT`, as `benchmarks.one_backend`
+`python -m benchmarks.memory.depth SETTINGS OUTPUT`, as `benchmarks.one_backend`
 gives them.
 """
 
