@@ -186,6 +186,50 @@ class TensorFlowBuild:
             self._symbolic_build(data_batch=data_batch)
 
 
+class OwnLosses:
+    """A mixin for models whose losses no model around them may take.
+
+    A model that is trained or evaluated asks for the losses of all that it is
+    made of. Calling it, `predict` and `export` ask for none.
+    """
+
+    _asks_itself = False
+
+    def _refuse_outer_model(self):
+        raise NotImplementedError
+
+    @property
+    def losses(self):
+        self._asks_itself = True
+        try:
+            return super().losses
+        finally:
+            self._asks_itself = False
+
+    def _get_own_losses(self):
+        if not self._asks_itself:
+            self._refuse_outer_model()
+        return super()._get_own_losses()
+
+
+class LogOrder:
+    """A mixin for models that list some of their metrics last."""
+
+    def _is_listed_last(self, key):
+        raise NotImplementedError
+
+    def _flatten_metrics_in_order(self, logs):
+        last = {key for key in logs if self._is_listed_last(key)}
+        values = super()._flatten_metrics_in_order(
+            {key: value for key, value in logs.items() if key not in last}
+        )
+        if not last:
+            return values
+        values = values if isinstance(values, list) else [values]
+        metrics = self.get_metrics_result()
+        return values + [logs[key] for key in metrics if key in last]
+
+
 def end_jax_training(model):
     """Writes the state of a loop on JAX back to the variables."""
     model.jax_state_sync()

@@ -62,6 +62,10 @@ class Contribution:
             )
         return np.array(keras.ops.convert_to_numpy(self._variable))
 
+    def __repr__(self):
+        arguments = [f"{k}={v!r}" for k, v in self.get_config().items()]
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
     def get_config(self):
         return {}
 

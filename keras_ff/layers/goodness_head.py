@@ -74,6 +74,12 @@ class GoodnessHead(CompositeLayer):
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.score_dtype)
 
+    def __repr__(self):
+        return (
+            f"<{type(self).__name__} name={self.name}, "
+            f"num_classes={self.num_classes}, built={self.built}>"
+        )
+
     def get_config(self):
         config = super().get_config()
         config["num_classes"] = self.num_classes

@@ -186,6 +186,14 @@ class LocalLayer(CompositeLayer):
             keras.KerasTensor(goodness.shape, score_dtype(self.head)),
         )
 
+    def __repr__(self):
+        parts = [type(x).__name__ for x in getattr(self, "layers", ())]
+        return (
+            f"<{type(self).__name__} name={self.name}, "
+            f"layers=[{', '.join(parts)}], "
+            f"head={getattr(self, 'head', None)!r}, built={self.built}>"
+        )
+
     def get_config(self):
         config = super().get_config()
         if self.objectives:

@@ -147,8 +147,8 @@ class LocalObjective(CompositeLayer):
             "(batch,)."
         )
 
-    def compute_output_shape(self, features_shape, *args, **kwargs):
-        return (features_shape[0],)
+    def compute_output_shape(self, input_shape, *args, **kwargs):
+        return (input_shape[0],)
 
     def get_config(self):
         config = super().get_config()

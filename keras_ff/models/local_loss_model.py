@@ -12,6 +12,8 @@ from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.exporting import export
 from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.local_statistics import LocalStatistics
+from keras_ff.models.log_order import in_layer_order
+from keras_ff.models.log_order import layer_of
 from keras_ff.models.lora import start_lora
 from keras_ff.models.loss_rules import check_form
 from keras_ff.models.loss_rules import get_loss
@@ -22,6 +24,7 @@ from keras_ff.models.readout import Readout
 from keras_ff.models.slow_dtype import warn_if_slow
 from keras_ff.models.soundness import raise_if_data_wrong
 from keras_ff.models.soundness import raise_if_unsound
+from keras_ff.models.summary import all_parts_shown
 from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_data import as_pipeline
 from keras_ff.models.training_data import check_batch
@@ -33,7 +36,13 @@ from keras_ff.models.training_state import TrainingState
 from keras_ff.models.voting import start_voting
 
 
-class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
+class LocalLossModel(
+    LocalTrainer,
+    ExactSaving,
+    keras_private.OwnLosses,
+    keras_private.LogOrder,
+    keras.Model,
+):
     """Base class of models with a loss at the goodness of every layer.
 
     It knows how such a model is compiled, trained and evaluated, what labels
@@ -281,7 +290,7 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
         raise_if_data_wrong(self)
-        return results
+        return self._in_layer_order(results)
 
     def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
         y, sample_weight = check_batch(self, x, y, sample_weight)
@@ -290,11 +299,12 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
             start_voting(self)
         results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
         raise_if_unsound(self, epoch_ended=False)
-        return results
+        return self._in_layer_order(results)
 
     def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
         y, sample_weight = check_batch(self, x, y, sample_weight)
-        return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
+        results = super().test_on_batch(x, y, sample_weight, *args, **kwargs)
+        return self._in_layer_order(results)
 
     def predict(self, x, *args, **kwargs):
         """Combined goodness of samples: logits, or values in regression."""
@@ -318,6 +328,37 @@ class LocalLossModel(LocalTrainer, ExactSaving, keras.Model):
             verbose,
             input_signature,
             **kwargs,
+        )
+
+    def summary(self, *args, **kwargs):
+        """Prints a summary, as in `keras.Model`.
+
+        With `expand_nested=True` it shows what local layers are made of, heads
+        and normalizations too.
+        """
+        with all_parts_shown(self):
+            super().summary(*args, **kwargs)
+
+    def _in_layer_order(self, logs):
+        if not isinstance(logs, dict):
+            return logs
+        return in_layer_order(logs, self._statistics.names)
+
+    def _is_listed_last(self, key):
+        return layer_of(key, self._statistics.names) >= 0
+
+    def _refuse_outer_model(self):
+        if not self.trainable_variables:
+            return
+        kind = type(self).__name__
+        raise ValueError(
+            f"The {kind} '{self.name}' is a layer of a model that is trained "
+            "or evaluated: with one loss for all, not with those of its "
+            "layers. Put what comes before it into its own list of layers, "
+            f"{kind}([keras.Input(shape), keras.layers.Rescaling(1 / 255), "
+            "...]), or into the data (`dataset.map`), and train it alone. "
+            "Other models may call it, and train around it once it is frozen "
+            "(`trainable = False`)."
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 
 from keras_ff import keras_private
+from keras_ff.models.log_order import in_layer_order
 from keras_ff.models.soundness import raise_if_unsound
 from keras_ff.models.voting import of_voters
 
@@ -53,6 +54,7 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._batches += 1
+        self._sort(logs)
         # Reading the loss waits for the device: often at first, then rarely.
         seldom = self._batches & (self._batches - 1) and self._batches % 64
         if logs and not seldom and not _is_finite(logs["loss"]):
@@ -67,11 +69,20 @@ class TrainingState(keras.callbacks.Callback):
         _update_contribution(self.model, "validation")
 
     def on_epoch_end(self, epoch, logs=None):
+        self._sort(logs)
         self._finish_training()
         self._warn_of_overflow()
         # If gradients overflowed in every step, there was none yet.
         keras_private.start_averages(self.model.optimizer)
         self.model.epoch += 1
+
+    def _sort(self, logs):
+        """Sorts the logs for the callbacks that follow."""
+        # On JAX `self.model` would fetch the state, see above.
+        if logs and self._model.layer_metrics:
+            sorted_logs = in_layer_order(logs, self._model._statistics.names)
+            logs.clear()
+            logs.update(sorted_logs)
 
     def _warn_of_overflow(self):
         """Warns if gradients overflow whatever the loss scale."""
