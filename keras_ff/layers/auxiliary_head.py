@@ -103,6 +103,10 @@ class AuxiliaryHead(GoodnessHead):
         self.head = head
         self.scale = scale
 
+    @property
+    def independent_classes(self):
+        return getattr(self.head, "independent_classes", False)
+
     def build(self, input_shape):
         super().build(input_shape)
         inputs = symbols(tuple(input_shape), self.compute_dtype)

@@ -20,6 +20,11 @@ class GoodnessHead(CompositeLayer):
             Keras's setting.
         **kwargs: base layer keyword arguments (`name`, `dtype`).
 
+    Attributes:
+        independent_classes: bool, whether the score of a class does not
+            depend on what other classes there are, so that
+            `keras_ff.models.add_classes` may add some. Defaults to `False`.
+
     Input shape:
         `(batch, ..., channels)`, any number of spatial axes.
 
@@ -29,6 +34,8 @@ class GoodnessHead(CompositeLayer):
 
     # One column may be a logit of two classes, or a value.
     _fewest_columns = 2
+
+    independent_classes = False
 
     def __init__(self, num_classes, data_format=None, **kwargs):
         super().__init__(**kwargs)

@@ -49,6 +49,7 @@ class GoodnessProjection(PooledHead):
     """
 
     _fewest_columns = 1
+    independent_classes = True
 
     def __init__(
         self,

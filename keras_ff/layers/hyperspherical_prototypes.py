@@ -76,6 +76,8 @@ class HypersphericalPrototypes(PooledHead):
     - [Sarode et al., 2026](https://arxiv.org/abs/2605.00082)
     """
 
+    independent_classes = True
+
     def __init__(
         self,
         num_classes,

@@ -4,6 +4,7 @@ from keras_ff.models.adapt_prototypes import (
     adapt_prototypes as adapt_prototypes,
 )
 from keras_ff.models.adapt_whitening import adapt_whitening as adapt_whitening
+from keras_ff.models.add_classes import add_classes as add_classes
 from keras_ff.models.cutting.cut_plan import cut_plan as cut_plan
 from keras_ff.models.deep_supervision_model import (
     DeepSupervisionModel as DeepSupervisionModel,
