@@ -4,13 +4,28 @@ The recipe is that of `examples/reproduce.py`, with prototypes; a width
 multiplier of 1 is the network's own, half of the recipe's.
 """
 
-import keras_ff
 from examples import reproduce
 from examples.recipes import RECIPES
+from keras_ff.initializers import OneClassAChannel
+from keras_ff.methods.caw import CAW
 
 FAMILY = "hff"
 # Its optimizer has a schedule.
 LEARNING_RATES = None
+
+
+class FrozenCAW(CAW):
+    """Every channel of every cell counts for one class, drawn at random."""
+
+    name = "caw_frozen"
+
+    def cell_assignment(self):
+        return dict(
+            assignment_initializer=OneClassAChannel(shuffle=True),
+            learnable_assignment=False,
+            learnable_temperature=False,
+            assignment_regularizers=None,
+        )
 
 
 def variants():
@@ -43,9 +58,9 @@ def variants():
         "all under one loss": network(convolutions_per_block=6),
         **{
             name.replace("_", " "): {"method": name}
-            for name in ("contrast", "predsim", "deep_supervision")
-            if name in keras_ff.methods.names()
+            for name in ("caw", "contrast", "predsim", "deep_supervision")
         },
+        "caw, frozen": {"method": FrozenCAW()},
     }
 
 

@@ -33,8 +33,12 @@ class CAW(Method):
             GridAverage2D(grid),
             keras.layers.Flatten(),
         ]
-        head = ChannelClassAssignment(
-            num_classes,
+        head = ChannelClassAssignment(num_classes, **self.cell_assignment())
+        return AuxiliaryHead([*layers, *cells], head, scale=1.0)
+
+    def cell_assignment(self):
+        """Arguments of the assignment of the cells of an auxiliary head."""
+        return dict(
             temperature=1.0,
             # Otherwise the first step does not reach the convolutions.
             assignment_initializer=keras.initializers.RandomNormal(0.5, 0.5),
@@ -42,7 +46,6 @@ class CAW(Method):
             # cells.
             assignment_regularizers=None,
         )
-        return AuxiliaryHead([*layers, *cells], head, scale=1.0)
 
     def loss(self):
         return LocalCrossentropy(label_smoothing=0.1)
