@@ -91,7 +91,7 @@ def _features(flags):
     path = flags.output / "features.npz"
     if not path.exists():
         train, _, test = keras_ff.datasets.load_arrays(
-            "cifar10", flags.data_dir, validation_split=0
+            "cifar10", flags.data_dir, validation_split=0, raw=True
         )
         network = efficientnet_lite0((SIZE, SIZE, 3), include_top=False)
         pooled = keras.layers.GlobalAveragePooling2D()(network.output)
