@@ -8,6 +8,8 @@ import pytest
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
+# Of the extra `guides`.
+NEEDS = {"sequences": ("babel", "sktime")}
 GUIDES = sorted((pathlib.Path(__file__).parent.parent / "guides").glob("*.py"))
 
 
@@ -21,6 +23,8 @@ def test_guide(guide, tmp_path, monkeypatch):
         guide.read_text(),
     )
     assert header, "The header is not that of a keras.io guide."
+    for package in NEEDS.get(guide.stem, ()):
+        pytest.importorskip(package)
     monkeypatch.setenv("GUIDE_EPOCHS", "1")
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("Agg")
