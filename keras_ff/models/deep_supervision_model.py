@@ -22,15 +22,15 @@ class DeepSupervisionModel(LocalLossModel):
 
     It is a functional model: `DeepSupervisionModel(inputs, outputs)` with
     `outputs` the goodness of the layers, all of shape `(batch, num_classes)`.
-    Calling it, `predict` and metrics give their sum. Labels, weights and
-    losses are checked as those of a `ForwardOnlyModel` are.
+    Calling it, `predict` and metrics give their sum, in regression their mean.
+    Labels, weights and losses are checked as those of a `ForwardOnlyModel` are.
 
     Args:
         inputs, outputs, name: as in `keras.Model`.
 
     Raises:
-        TypeError: if there are no outputs, or in `compile`, if `loss` is not a
-            `keras.losses.Loss`.
+        TypeError: if there are no outputs, or in `compile`, if `loss` is
+            none.
         ValueError: if a layer is a local one, or in `compile`, if `loss` does
             not take logits.
 

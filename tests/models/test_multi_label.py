@@ -17,6 +17,9 @@ from keras_ff.objectives import SimilarityMatching
 
 pytestmark = pytest.mark.eager
 once = pytest.mark.only_on("torch")
+each_number_of_columns = pytest.mark.parametrize(
+    "columns", [1, pytest.param(3, marks=once)]
+)
 
 X, NUMBERS = data(40)
 # Rows with none, one or several of three classes.
@@ -53,7 +56,7 @@ def share_right(logits, y):
 
 
 @pytest.mark.eager(False)
-@pytest.mark.parametrize("columns", [1, 3])
+@each_number_of_columns
 def test_losses_and_accuracies(columns):
     model = columns_model(columns)
     rows = ROWS[:, :columns]
@@ -90,7 +93,7 @@ def test_a_loss_of_yes_or_no_by_name():
         assert model.task == "multi_label"
 
 
-@pytest.mark.parametrize("columns", [1, 3])
+@each_number_of_columns
 def test_contributions_learn(columns):
     rows = ROWS[:, :columns]
     model = columns_model(columns, contribution=contributions.LossAware())
@@ -112,7 +115,7 @@ def test_contributions_learn(columns):
     assert_same([model.contribution.weights], [expected.astype("float32")])
 
 
-@pytest.mark.parametrize("columns", [1, 3])
+@each_number_of_columns
 def test_early_exit_where_every_column_is_decided(columns):
     model = columns_model(columns, contribution=Weights([1.0, 3.0, 2.0]))
     rows = ROWS[:, :columns]

@@ -51,7 +51,13 @@ def mean_of_layers(model, x):
 
 
 @pytest.mark.eager(False)
-@pytest.mark.parametrize("weights", [[1, 1, 1], [0, 2, 0.5], [0, 0, 3]])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [0, 2, 0.5],
+        *(pytest.param(w, marks=once) for w in ([1, 1, 1], [0, 0, 3])),
+    ],
+)
 def test_a_prediction_is_the_weighted_mean_of_the_layers(weights, tmp_path):
     model = values_model(contribution=Weights(weights), layer_metrics=True)
     logs = model.fit(X, Y, verbose=0).history
@@ -74,7 +80,7 @@ def test_a_prediction_is_the_weighted_mean_of_the_layers(weights, tmp_path):
     assert not [name for name in [*found, *logs] if "accuracy" in name]
 
 
-@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("columns", [1, pytest.param(2, marks=once)])
 def test_a_layer_learns_as_a_network_of_keras(columns):
     """One block is the network itself; its targets have any sign and rank."""
     model = values_model(1, columns)
