@@ -156,7 +156,8 @@ def _check_sums(y):
             "by their sums; how much a sample counts says `sample_weight`; "
             "for samples of several classes, or of none, use a loss such as "
             "keras.losses.BinaryCrossentropy(from_logits=True), for "
-            "regression one such as keras.losses.MeanSquaredError()."
+            "regression one such as keras.losses.MeanSquaredError(); a loss "
+            "of your own says what it learns by its attribute `task`."
         )
 
 
