@@ -3,8 +3,16 @@
 import keras
 from keras import ops
 
+from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import attach_mask
 from keras_ff.keras_private import mask_of
+
+# They take the mask off what they attend to (docs/upstream.md): a sum with it
+# has none.
+_ATTENTION = (
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+)
 
 
 def with_mask(x, mask):
@@ -95,9 +103,11 @@ def check_takes_mask(layer, x, owner):
 def pass_masks(layer):
     """Tells Keras that the layers of a model take care of masks.
 
-    It would warn that the model loses them.
+    It would warn that the model loses them. One with attention does.
     """
-    if isinstance(layer, keras.Model) and not layer.supports_masking:
+    if not isinstance(layer, keras.Model) or layer.supports_masking:
+        return
+    if not any(isinstance(part, _ATTENTION) for part in all_layers(layer)):
         layer.supports_masking = True
         layer.compute_mask = _known_already
 

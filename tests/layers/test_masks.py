@@ -195,6 +195,19 @@ def test_a_local_layer_hands_the_mask_on():
 
 
 @pytest.mark.only_on("torch")
+def test_a_model_with_attention_says_that_it_loses_the_mask():
+    inputs = keras.Input((5, 6))
+    attended = keras.layers.MultiHeadAttention(1, 4)(inputs, inputs)
+    residual = keras.Model(inputs, keras.layers.Add()([inputs, attended]))
+    block = layers.LocalBlock(residual, layers.GoodnessProjection(NUM_CLASSES))
+    with pytest.warns(UserWarning, match="will therefore destroy the mask"):
+        block(masked())
+    dense = keras.Sequential([keras.layers.Dense(4), keras.layers.ReLU()])
+    block = layers.LocalBlock(dense, layers.GoodnessProjection(NUM_CLASSES))
+    np.testing.assert_array_equal(numpy(mask_of(block(masked())[0])), MASK)
+
+
+@pytest.mark.only_on("torch")
 def test_what_cannot_use_a_mask_is_refused():
     symbol = with_mask(keras.Input((4, 6)), keras.Input((4,), dtype="bool"))
 
