@@ -7,9 +7,11 @@ Each method of `keras_ff.methods` that has heads for `whitened_cnn` is first
 trained for a share of the length with each of a few learning rates, with seed
 0; validation chooses. Then it is trained with that one for several seeds, and
 the test data is looked at once. The same command goes on where it was killed,
-within a training too. Into `--output`, in a folder of the data set, go a file
-a training, `methods.json` (`benchmarks.methods.results.read`), `methods.md`
-and `methods.png`, all of them after every training.
+within a training too. At the end the methods' steps are timed in turn, as
+times of trainings hours apart say what else the machine did. Into `--output`,
+in a folder of the data set, go a file a training, `methods.json`
+(`benchmarks.methods.results.read`), `methods.md` and `methods.png`, all of
+them after every training.
 """
 
 import argparse
@@ -114,7 +116,7 @@ def main():
                     if not _train(board, run):
                         failed.append(f"{run.method}/{run.stem}")
                     write(board, settings)
-        print(write(board, settings))
+        print(write(board, settings, board.rates()))
     if failed:
         raise SystemExit(
             f"Failed, see above: {', '.join(failed)}. The same command tries "
@@ -157,9 +159,9 @@ def plan(board):
     return "\n".join(lines)
 
 
-def write(board, settings):
+def write(board, settings, rates=None):
     """Writes the summary, the table and the picture; returns the table."""
-    found = results.summary(board, settings)
+    found = results.summary(board, settings, rates)
     text = results.table(found)
     folder.write_json(board.output / results.NAME, found)
     files.write_whole(board.output / "methods.md", text)

@@ -1,7 +1,6 @@
 """Accuracy against minutes."""
 
 import statistics
-from itertools import accumulate
 from itertools import cycle
 
 from examples.common.folder import save_figure
@@ -22,9 +21,9 @@ def save(found, path):
     axes = figure.subplots()
     styles = cycle(zip(COLORS, MARKERS))
     for row, (color, marker) in zip(found["rows"], styles):
-        minutes = _mean_by_epoch(
-            [[s / 60 for s in accumulate(run)] for run in row["seconds"]]
-        )
+        total = statistics.mean(row["minutes"] or row["minutes_taken"])
+        epochs = min(map(len, row["val_accuracy"]))
+        minutes = [total * (i + 1) / epochs for i in range(epochs)]
         percent = [[100 * a for a in run] for run in row["val_accuracy"]]
         axes.plot(minutes, _mean_by_epoch(percent), color=color, linewidth=1)
         axes.fill_between(
@@ -36,7 +35,7 @@ def save(found, path):
         )
         tested = [100 * a for a in row["test_accuracy_last_epoch"]]
         axes.errorbar(
-            statistics.mean(row["minutes"]),
+            total,
             statistics.mean(tested),
             yerr=statistics.stdev(tested) if tested[1:] else None,
             color=color,
@@ -47,7 +46,12 @@ def save(found, path):
             label=row["method"].replace("_", " "),
         )
     axes.set_xlim(left=0)
-    axes.set_xlabel("minutes of training and validation")
+    in_turn = all(row["minutes"] for row in found["rows"])
+    axes.set_xlabel(
+        "minutes of training, by steps timed in turn"
+        if in_turn
+        else "minutes of training and validation"
+    )
     axes.set_ylabel("accuracy (%)")
     axes.set_title(
         "Marks: test accuracy after the last epoch, mean and deviation of "

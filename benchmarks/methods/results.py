@@ -20,19 +20,28 @@ def read(path):
         Dict: `settings`, what all rows share; `rows`, a list of dicts, the
         best first; `left_out`, reasons by method. A row has `method`,
         `paper`, `learning_rate` (the chosen one), `tuning` (validation
-        accuracy by factor), `epochs`, `minutes` (lists, one a seed),
+        accuracy by factor), `epochs`, `minutes` (lists, one a seed: those
+        of training at `images_per_second`),
         `test_accuracy_last_epoch`, `test_accuracy_validation_selected`
         (lists), `val_accuracy` (a list an epoch, of each seed),
-        `images_per_second`, `peak_memory`, `parameters`, `hardware` and
-        `versions`.
+        `images_per_second` (of training steps, timed in turn with the other
+        methods'; `None` until all are trained), `minutes_taken` (lists, with
+        validation and whatever else the machine did), `peak_memory`,
+        `parameters`, `hardware` and `versions`.
     """
     if path.is_dir():
         path = path / NAME
     return folder.read_json(path, ["settings", "rows", "left_out"])
 
 
-def summary(board, settings):
-    """The content of `methods.json`, of the runs that are finished."""
+def summary(board, settings, rates=None):
+    """The content of `methods.json`, of the runs that are finished.
+
+    Args:
+        board: a `Board`.
+        settings: dict, what all runs share.
+        rates: what `Board.rates` found.
+    """
     rows = []
     for method in board.methods:
         runs = [
@@ -41,14 +50,15 @@ def summary(board, settings):
             if run.method == method and (result := board.result(run))
         ]
         if runs:
-            rows.append(_row(board.validated(method), runs))
+            rows.append(_row(board.validated(method), runs, rates))
     rows.sort(key=lambda row: -_mean(row["test_accuracy_last_epoch"]))
     settings = {**settings, "factors": board.flags.factors}
     return {"settings": settings, "rows": rows, "left_out": board.left_out}
 
 
-def _row(tuning, runs):
+def _row(tuning, runs, rates):
     first = runs[0]
+    rate = rates and rates["images_per_second"].get(first["method"])
 
     def every(take):
         return [take(run) for run in runs]
@@ -61,17 +71,18 @@ def _row(tuning, runs):
         "tuning": {f"{factor:g}": value for factor, value in tuning.items()},
         "seeds": every(lambda run: run["seed"]),
         "epochs": every(lambda run: run["epochs"]),
-        "minutes": every(lambda run: run["minutes"]["taken"]),
+        "images_per_second": rate,
+        "minutes": rate
+        and every(lambda run: run["epochs"] * rates["images"] / rate / 60),
+        "minutes_taken": every(lambda run: run["minutes"]["taken"]),
         **{
             key: every(lambda run, key=key: run[key])
             for key in (
                 "test_accuracy_last_epoch",
                 "test_accuracy_validation_selected",
-                "images_per_second",
             )
         },
         "val_accuracy": every(lambda run: run["history"]["val_accuracy"]),
-        "seconds": every(lambda run: run["history"]["seconds"]),
         "peak_memory": first.get("peak_memory"),
         "parameters": first["parameters"],
         "hardware": first["hardware"],
@@ -97,8 +108,8 @@ def table(found):
             _percent(row["test_accuracy_validation_selected"]),
             len(row["seeds"]),
             " or ".join(map(str, sorted(set(row["epochs"])))),
-            f"{_mean(row['minutes']):.1f}",
-            f"{_mean(row['images_per_second']):.0f}",
+            f"{_mean(row['minutes']):.1f}" if row["minutes"] else "-",
+            f"{row['images_per_second']:.0f}" if row["minutes"] else "-",
             f"{memory / 2**20:.0f} MiB" if memory else "-",
             f"{row['parameters']:,}",
             f"{row['learning_rate']:g}",
@@ -145,7 +156,8 @@ def _conditions(found):
         f"among {len(settings['factors'])} factors "
         f"({', '.join(f'{f:g}' for f in settings['factors'])}) of "
         f"{shared['learning_rate'][0]:g}, in trainings of "
-        f"{settings['tuning']:g} times the length. Minutes and images/s count "
-        f"validation too. {settings['backend']}, {settings['dtype']}; "
-        f"{'; '.join(sorted(machines))}."
+        f"{settings['tuning']:g} times the length. Images/s are those of "
+        "training steps, timed in turn with the other methods'; minutes are "
+        f"those of training at that rate. {settings['backend']}, "
+        f"{settings['dtype']}; {'; '.join(sorted(machines))}."
     )

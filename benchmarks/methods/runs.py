@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import statistics
+import time
 from typing import NamedTuple
 
 import keras
 
 import keras_ff
+from benchmarks.measure.in_turn import in_turn
 from benchmarks.measure.memory import peak_memory
 from benchmarks.methods import data
 from examples import reproduce
@@ -15,6 +18,7 @@ from examples.common import schedule
 from examples.recipes import recipes_of
 
 ARCHITECTURE = "whitened_cnn"
+TIMED_STEPS = 9
 # Why a method has no row; what is not a `keras_ff.methods.Method`, too.
 REASONS = {
     "cw": "every class has a group of the layer's own channels, so it has no "
@@ -225,6 +229,42 @@ class Board:
             if not self.flags.dry_run:
                 folder.write_json(path, self._speeds)
         return self._speeds[method]
+
+    def rates(self):
+        """Images a second of the training steps of the methods with a row.
+
+        Timed in turn, so that all see the same noise of the machine, and once
+        and for all: `{"images": of an epoch, "images_per_second": {...}}`.
+        """
+        path = self.output / "rates.json"
+        saved = {"images": 0, "images_per_second": {}}
+        if path.exists():
+            saved = folder.read_json(path, saved)
+        finished = {run.method for run in self.final() if self.result(run)}
+        if finished <= set(saved["images_per_second"]):
+            return saved
+        print("The methods' steps are timed in turn ...", flush=True)
+        models = {}
+        for method in sorted(finished):
+            models[method], train, _ = self._fresh(Run(method, True, 1.0, 0))
+        batch = train[0]
+
+        def visit(model):
+            start = time.perf_counter()
+            # Its logs are numbers, so that it waits for the step.
+            model.train_on_batch(*batch)
+            return time.perf_counter() - start
+
+        seconds = in_turn(visit, models, repeats=TIMED_STEPS)
+        found = {
+            "images": len(train) * len(batch[1]),
+            "images_per_second": {
+                method: len(batch[1]) / statistics.median(values)
+                for method, values in seconds.items()
+            },
+        }
+        folder.write_json(path, found)
+        return found
 
     def minutes_left(self, run):
         """As the method's runs took it, or else as some steps do.
