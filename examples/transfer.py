@@ -171,7 +171,7 @@ def _tail(way):
     tail = keras.Model(start, network.output)
     if way == "backprop":
         x = keras.layers.GlobalAveragePooling2D()(tail.output)
-        model = keras.Model(start, keras.layers.Dense(CLASSES)(x))
+        model = keras.Model(tail.input, keras.layers.Dense(CLASSES)(x))
     else:
         number = int(way.removeprefix("local_"))
         model = keras_ff.models.localize(tail, CLASSES, cut=number)

@@ -1,5 +1,6 @@
 """Heads learn on frozen features; what was run is not run again."""
 
+import functools
 import json
 
 import numpy as np
@@ -45,3 +46,14 @@ def test_runs_are_written_and_not_run_again(
     assert f"| head-linear | {first:.1f}, 25.0 |" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="head_epochs"):
         run_example("transfer", "--head-epochs", 2, "--output", tmp_path)
+
+
+def test_tails_take_what_the_front_gives(monkeypatch):
+    random = functools.partial(transfer.efficientnet_lite0, weights=None)
+    monkeypatch.setattr(transfer, "efficientnet_lite0", random)
+    for way in ("backprop", "local_2"):
+        model = transfer._tail(way)
+        assert model.input_shape == (None, 6, 6, 112)
+        assert model.output_shape == (None, 10)
+        assert model.compiled
+    assert len(model.local_layers) == 2
