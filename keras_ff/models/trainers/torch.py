@@ -1,3 +1,5 @@
+import gc
+
 import keras
 import numpy as np
 import torch
@@ -41,11 +43,15 @@ class LocalTrainer(LocalStep):
             gradients = torch.autograd.grad(
                 loss * scale, variables, allow_unused=True
             )
+        outputs = keras.tree.map_structure(_detached, outputs)
+        del loss
+        # `keras.tree` holds what it looked at in cycles (docs/upstream.md).
+        gc.collect(0)
         gradients = [
             torch.zeros_like(v) if g is None else g
             for v, g in zip(variables, gradients)
         ]
-        return keras.tree.map_structure(_detached, outputs), gradients
+        return outputs, gradients
 
     def _seed_epoch(self, seed):
         # Keras's dropout draws from PyTorch's global generator, whose state

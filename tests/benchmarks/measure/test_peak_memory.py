@@ -9,29 +9,40 @@ BATCH = 32
 ACTIVATION = BATCH * 8 * 8 * 16 * 4  # Bytes.
 
 
-def stack(depth, local):
-    """Convolutions 8 x 8 x 16, trained locally or by backpropagation."""
-    layers = [keras.Input((8, 8, 1))]
-    for _ in range(depth):
-        if local:
-            layer = keras_ff.layers.CAWConv2D(
-                16, 3, num_classes=2, padding="same"
-            )
-        else:
-            layer = keras.layers.Conv2D(
-                16, 3, padding="same", activation="relu"
-            )
-        layers.append(layer)
-    if local:
+def caw():
+    return keras_ff.layers.CAWConv2D(16, 3, num_classes=2, padding="same")
+
+
+def block():
+    """Layers of Keras's, which know masks."""
+    parts = [
+        keras.layers.Conv2D(16, 3, padding="same"),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.Dropout(0.1),
+    ]
+    return keras_ff.layers.LocalBlock(
+        parts, keras_ff.layers.GoodnessProjection(2)
+    )
+
+
+def conv():
+    return keras.layers.Conv2D(16, 3, padding="same", activation="relu")
+
+
+def stack(depth, layer):
+    """Layers of 8 x 8 x 16, trained locally or by backpropagation."""
+    layers = [keras.Input((8, 8, 1)), *(layer() for _ in range(depth))]
+    if layer is not conv:
         return keras_ff.models.ForwardOnlyModel(layers)
     head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
     return keras.Sequential(layers + head)
 
 
-def step_bytes(depth, local):
+def step_bytes(depth, layer):
     x = np.random.default_rng(0).normal(size=(BATCH, 8, 8, 1))
     y = np.arange(BATCH) % 2
-    model = stack(depth, local)
+    model = stack(depth, layer)
     model.compile("sgd", keras_ff.losses.LocalCrossentropy())
     model.train_on_batch(x, y)
     return peak_memory(
@@ -44,7 +55,7 @@ def step_bytes(depth, local):
     reason="TensorFlow counts memory if told to at its import; see test_demo",
 )
 def test_backpropagation_keeps_every_activation():
-    deep, shallow = step_bytes(6, local=False), step_bytes(2, local=False)
+    deep, shallow = step_bytes(6, conv), step_bytes(2, conv)
     assert deep.bytes - shallow.bytes >= 4 * ACTIVATION
     assert deep.what
 
@@ -53,8 +64,9 @@ def test_backpropagation_keeps_every_activation():
     keras.backend.backend() != "torch",
     reason="what XLA and TensorFlow keep is their scheduler's choice",
 )
-def test_local_steps_keep_one_layer():
-    deep, shallow = step_bytes(6, local=True), step_bytes(2, local=True)
+@pytest.mark.parametrize("layer", [caw, block])
+def test_local_steps_keep_one_layer(layer):
+    deep, shallow = step_bytes(6, layer), step_bytes(2, layer)
     assert abs(deep.bytes - shallow.bytes) < ACTIVATION
 
 
@@ -69,6 +81,6 @@ def test_what_tensorflow_does_not_count_is_called_not_measured(monkeypatch):
         "get_memory_info",
         lambda device: {"current": 0, "peak": 0},
     )
-    measured = step_bytes(1, local=True)
+    measured = step_bytes(1, caw)
     assert measured.bytes is None
     assert measured.what.startswith("not measured")
