@@ -15,6 +15,13 @@ class PeakMemory(NamedTuple):
     what: str
 
 
+NOT_COUNTED = PeakMemory(
+    None,
+    "not measured: set TF_CPU_ALLOCATOR_USE_BFC=true before TensorFlow is "
+    "imported",
+)
+
+
 def peak_memory(model, x, y):
     """Measures a training step, with what the backend offers for it.
 
@@ -42,17 +49,17 @@ def _tensorflow(model, x, y):
     peaks = []
     # The first one still traces; the order of operations varies after it.
     for _ in range(1 + STEPS):
-        memory.reset_memory_stats(device)
+        try:
+            memory.reset_memory_stats(device)
+        except ValueError:
+            # What it raises of an allocator that does not count.
+            return NOT_COUNTED
         before = memory.get_memory_info(device)["current"]
         model.train_on_batch(x, y)
         peaks.append(memory.get_memory_info(device)["peak"] - before)
     peak = statistics.median(peaks[1:])
     if peak <= 0:
-        return PeakMemory(
-            None,
-            "not measured: set TF_CPU_ALLOCATOR_USE_BFC=true before "
-            "TensorFlow is imported",
-        )
+        return NOT_COUNTED
     return PeakMemory(
         int(peak),
         "what TensorFlow's allocator hands out at the peak of a step, less "
