@@ -231,24 +231,6 @@ class TestContributions:
         assert lines(ax)["layer 1"][0] == [6, 7, 8]
         assert ax.get_xlim() == (6, 8)
 
-    def test_seeds_are_a_mean_and_a_band(self):
-        seeds = [{"val_accuracy": v} for v in ([0.2, 0.5], [0.4, 0.9])]
-        ax = visualization.learning_curves({"a": seeds, "b": HISTORY})
-        ((x, y), (_, other)) = lines(ax).values()
-        assert x == [1, 2] and other == [0.5, 0.7]
-        np.testing.assert_allclose(y, [0.3, 0.7])
-        (band,) = ax.collections
-        corners = {tuple(p) for p in band.get_paths()[0].vertices}
-        assert {(1, 0.2), (1, 0.4), (2, 0.5), (2, 0.9)} <= corners
-
-    def test_many_lines_differ_in_color_or_style(self):
-        histories = {str(i): HISTORY for i in range(28)}
-        drawn = visualization.learning_curves(histories).get_lines()
-        seen = {(line.get_color(), line.get_linestyle()) for line in drawn}
-        assert len(seen) == 28
-        with pytest.raises(ValueError, match="At most 28.*Received: 29"):
-            visualization.learning_curves({**histories, "28": HISTORY})
-
     def test_a_single_epoch_is_visible(self):
         ax = visualization.contributions([[0.4, 0.6]])
         assert ax.collections[0].get_paths()[0].get_extents().width > 0
