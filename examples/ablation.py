@@ -21,10 +21,11 @@ import statistics
 import keras
 
 import keras_ff
-from benchmarks.measure import machine
 from examples.common import folder
 from examples.common import options
 from examples.common.run import cosine
+from examples.common.spread import mean_and_spread
+from examples.common.study import run_all
 from examples.studies import caw
 from examples.studies import hff
 from examples.studies import whitened
@@ -70,7 +71,7 @@ def parse_arguments():
 
 def variants(flags):
     """What differs from the study's recipe, by variant."""
-    methods = map(keras_ff.methods.get, getattr(flags, "methods", []))
+    methods = map(keras_ff.methods.get, flags.methods)
     return {
         **STUDIES[flags.study].variants(),
         **{method.name: {"method": method} for method in methods},
@@ -122,30 +123,17 @@ def main():
 
 
 def study(flags):
-    """All runs of the flags; what is written already is not run again."""
-    path = flags.output / "ablation.json"
+    """All runs of the flags."""
     names = ["study", "dataset", "epochs", "width_multiplier"]
     if flags.study == "caw":
         names.append("architecture")
-    settings = {name: getattr(flags, name) for name in names}
-    settings["backend"] = keras.backend.backend()
-    results = {
-        "settings": settings,
-        "hardware": machine.hardware(),
-        "runs": {},
-    }
-    if path.exists():
-        results = folder.read_json(path, results)
-        folder.refuse_other(path, results["settings"], settings)
-    for seed in flags.seeds:
-        for variant in flags.variants:
-            runs = results["runs"].setdefault(variant, {})
-            if str(seed) not in runs:
-                runs[str(seed)] = train(variant, seed, flags)
-                folder.write_json(path, results)
-                accuracy = runs[str(seed)]["test_accuracy"]
-                print(f"{variant}, seed {seed}: {accuracy:.2%}", flush=True)
-    return results
+    return run_all(
+        flags.output / "ablation.json",
+        {name: getattr(flags, name) for name in names},
+        flags.seeds,
+        lambda seed, results: flags.variants,
+        lambda variant, seed: train(variant, seed, flags),
+    )
 
 
 def accuracies(results, take):
@@ -175,18 +163,11 @@ def table(results):
         ]
         lines.append(
             f"{variant:26}{len(values):5}"
-            f"{_mean_and_spread([*values.values()]):>20}"
-            f"{_mean_and_spread(more, '+'):>21}"
-            f"{_mean_and_spread([*first[variant].values()]):>22}"
+            f"{mean_and_spread([*values.values()]):>20}"
+            f"{mean_and_spread(more, sign='+') if more else '':>21}"
+            f"{mean_and_spread([*first[variant].values()]):>22}"
         )
     return "\n".join(lines)
-
-
-def _mean_and_spread(values, sign=""):
-    if not values:
-        return ""
-    spread = f" ± {statistics.stdev(values):.2f}" if values[1:] else ""
-    return f"{statistics.mean(values):{sign}.2f}{spread}"
 
 
 def save_plot(results, path):

@@ -25,15 +25,15 @@ A finished run is kept; the same command goes on after an interruption. Writes
 """
 
 import argparse
-import statistics
 
 import keras
 import numpy as np
 
 import keras_ff
-from benchmarks.measure import machine
 from examples.common import folder
 from examples.common import options
+from examples.common.spread import mean_and_spread
+from examples.common.study import run_all
 
 WAYS = ("fit", "slow", "means", "untrained", "joint")
 LEARNERS = ("hff", "backprop")
@@ -331,41 +331,26 @@ def variants(flags, seed, results):
 
 
 def study(flags):
-    """All runs of the flags; what is written already is not run again."""
-    path = flags.output / "continual.json"
-    settings = {
-        "study": flags.study,
-        "dataset": flags.dataset,
-        "backend": keras.backend.backend(),
-    }
+    """All runs of the flags."""
+    settings = {"study": flags.study, "dataset": flags.dataset}
     if flags.study == "tasks":
         settings.update(images=flags.images, epochs=flags.epochs)
     else:
         settings["seed_of_rates"] = flags.seeds[0]
-    results = {
-        "settings": settings,
-        "hardware": machine.hardware(),
-        "runs": {},
-    }
-    if path.exists():
-        results = folder.read_json(path, results)
-        folder.refuse_other(path, results["settings"], settings)
     data = keras_ff.datasets.load_arrays(flags.dataset, flags.data_dir)
-    for seed in flags.seeds:
-        for variant in variants(flags, seed, results):
-            runs = results["runs"].setdefault(variant, {})
-            if str(seed) in runs:
-                continue
-            keras.utils.clear_session()
-            keras.utils.set_random_seed(seed)
-            run = STUDIES[flags.study](variant, seed, flags, data)
-            runs[str(seed)] = run
-            folder.write_json(path, results)
-            print(
-                f"{variant}, seed {seed}: {run['test_accuracy']:.2%}",
-                flush=True,
-            )
-    return results
+
+    def train(variant, seed):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        return STUDIES[flags.study](variant, seed, flags, data)
+
+    return run_all(
+        flags.output / "continual.json",
+        settings,
+        flags.seeds,
+        lambda seed, results: variants(flags, seed, results),
+        train,
+    )
 
 
 def table(results):
@@ -375,25 +360,20 @@ def table(results):
         for variant, runs in results["runs"].items():
             runs = runs.values()
             steps = zip(*(run["mean_accuracies"] for run in runs))
-            accuracies = "  ".join(mean_and_spread(step) for step in steps)
+            accuracies = "  ".join(map(_percent, steps))
             lines.append(f"{variant:20}{accuracies}")
             if all(run["forgetting"] is not None for run in runs):
-                lost = mean_and_spread([run["forgetting"] for run in runs])
+                lost = _percent([run["forgetting"] for run in runs])
                 lines[-1] += f"  forgotten {lost}"
     else:
         for (method, labels), (rate, runs) in chosen_rates(results).items():
             values = [run["test_accuracy"] for run in runs.values()]
-            lines.append(
-                f"{method:12}{labels:14}{mean_and_spread(values)}  ({rate})"
-            )
+            lines.append(f"{method:12}{labels:14}{_percent(values)}  ({rate})")
     return "\n".join(lines)
 
 
-def mean_and_spread(shares):
-    """Percent, of shares of one a seed."""
-    values = [100 * share for share in shares]
-    spread = f" ± {statistics.stdev(values):.1f}" if values[1:] else ""
-    return f"{statistics.mean(values):.1f}{spread}"
+def _percent(shares):
+    return mean_and_spread([100 * share for share in shares], decimals=1)
 
 
 def main():

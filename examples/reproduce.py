@@ -32,6 +32,7 @@ from examples.common import data
 from examples.common import options
 from examples.common.folder import save_figure
 from examples.common.run import run
+from examples.common.spread import mean_and_spread
 from examples.recipes import PUBLISHED
 from examples.recipes import RECIPES
 from examples.recipes import recipes_of
@@ -366,13 +367,6 @@ def length(config):
 def accuracies(runs, key):
     """Percent, one number a seed."""
     return [100 * metrics[f"test_accuracy_{key}"] for metrics in runs]
-
-
-def mean_and_spread(values):
-    if not values:
-        return "-"
-    spread = f" ± {statistics.stdev(values):.2f}" if values[1:] else ""
-    return f"{statistics.mean(values):.2f}{spread}"
 
 
 def table(runs):

@@ -15,6 +15,7 @@ same command goes on where it was stopped.
 """
 
 import argparse
+import io
 
 import keras
 import numpy as np
@@ -24,6 +25,7 @@ from benchmarks.measure import machine
 from examples.common import folder
 from examples.common import options
 from examples.common.efficientnet_lite0 import efficientnet_lite0
+from keras_ff import files
 
 SIZE = 96
 CLASSES = 10
@@ -109,9 +111,9 @@ def _features(flags):
             found[f"{split}_maps"] = maps.astype("float16")
             found[f"{split}_pooled"] = pooled
             found[f"{split}_labels"] = y[:number]
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **found)
-        part.replace(path)
+        content = io.BytesIO()
+        np.savez(content, **found)
+        files.write_whole(path, content.getvalue())
     with np.load(path) as file:
         return dict(file)
 

@@ -57,6 +57,7 @@ image of the 360 in the test data is 0.28 points, so they decide nothing.
 
 flags = argparse.Namespace(
     study="caw",
+    methods=[],
     dataset="digits",
     architecture="tiny_cnn",
     data_dir=None,

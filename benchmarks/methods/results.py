@@ -4,7 +4,7 @@ import statistics
 
 from examples import recipes
 from examples.common import folder
-from examples.reproduce import mean_and_spread
+from examples.common.spread import mean_and_spread
 from keras_ff.datasets.catalog import SHIFT_AND_FLIP
 
 NAME = "methods.json"
