@@ -89,9 +89,13 @@ class DeepSupervisionModel(LocalLossModel):
         def joint_loss():
             goodness, penalty = self._run_layers(x, training)
             losses = [
-                self._loss_of(name, x, y, z, sample_weight, training)
+                self._share(
+                    self._loss_of(name, x, y, z, sample_weight, training),
+                    self.loss,
+                )
                 for name, z in zip(self._statistics.names, goodness)
             ]
+            penalty = self._share(penalty)
             return sum(losses) + penalty, (goodness, losses, penalty)
 
         learns = training and self.trainable_variables

@@ -251,7 +251,8 @@ class ForwardForwardModel(ForwardOnlyModel):
         def objective():
             logits = classifier(features)
             loss = self._readout_loss(y, logits, sample_weight=sample_weight)
-            return ops.cast(loss, "float32"), logits
+            loss = self._share(ops.cast(loss, "float32"), self._readout_loss)
+            return loss, logits
 
         return gradients.learn(classifier, objective)
 

@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff.labels import count_wrong_weights
+from keras_ff.models.trainers.portion import divisor
 
 
 class LocalStatistics(keras.metrics.Metric):
@@ -53,6 +54,7 @@ class LocalStatistics(keras.metrics.Metric):
         votes,
         sample_weight,
         loss,
+        portion,
         training,
     ):
         """Adds one batch.
@@ -67,6 +69,7 @@ class LocalStatistics(keras.metrics.Metric):
             votes: tensor `(layers,)`, zero for layers that do not count.
             sample_weight: one weight a sample, or `None`.
             loss: the loss of every layer.
+            portion: the `Portion` of a batch that devices share, or `None`.
             training: bool. Intervals are counted on held-out data only.
         """
         wrong = self.task.count_wrong(y)
@@ -84,9 +87,9 @@ class LocalStatistics(keras.metrics.Metric):
             _count(self.wrong_weights, self.wrong_weight, *wrong)
         weight = ops.sum(weights)
         self.weight.assign_add(weight)
-        # What undoes the division of the reduction.
-        factor = {"sum": 1.0, "mean_with_sample_weight": weight}
-        factor = factor.get(loss.reduction, batch)
+        factor = divisor(loss, batch, weight)
+        if portion is not None:
+            factor = portion.factor(loss)
         self.weighted_loss.assign_add(factor * ops.stack(losses))
         if not self.task.has_accuracy:
             return

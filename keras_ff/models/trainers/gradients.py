@@ -16,17 +16,21 @@ class Gradients:
         differentiate: the backend's function `(part, objective, scale, after)
             -> (outputs, gradients)`. It runs `objective() -> (loss, outputs)`
             once the scalar `after` is known.
+        reduce: the backend's function `gradients -> function () -> gradients`
+            that starts to add up those of one part over all devices; what it
+            gives ends it.
         scale: scalar, the optimizer's loss scale.
         clipnorm: float, the largest norm of the gradients of a part, or
             `None`.
     """
 
-    def __init__(self, differentiate, scale, clipnorm):
+    def __init__(self, differentiate, reduce, scale, clipnorm):
         self._differentiate = differentiate
+        self._reduce = reduce
         self._scale = scale
         self._clipnorm = clipnorm
-        self._totals = []
-        self._found = {}
+        self._after = None
+        self._parts = []
 
     def learn(self, part, objective):
         """Adds the gradients of the loss of one part.
@@ -39,26 +43,33 @@ class Gradients:
         Returns:
             What else is wanted, and whether the gradients are finite.
         """
-        after = self._totals[-1] if self._totals else None
         outputs, found = self._differentiate(
-            part, objective, self._scale, after
+            part, objective, self._scale, self._after
         )
-        self._totals.append(ops.cast(_sum(found), "float32"))
-        for variable, gradient in zip(
-            part.trainable_variables, self._clip(found)
-        ):
-            if id(variable) in self._found:
-                gradient = self._found[id(variable)] + gradient
-            self._found[id(variable)] = gradient
-        return outputs, ops.isfinite(self._totals[-1])
-
-    def are_finite(self):
-        """Whether all gradients are finite, a tensor."""
-        return ops.isfinite(sum(self._totals))
+        self._after = ops.cast(_sum(found), "float32")
+        self._parts.append(
+            (part.trainable_variables, found, self._after, self._reduce(found))
+        )
+        return outputs, ops.isfinite(self._after)
 
     def of(self, variables):
-        """The gradients of these variables, in this order."""
-        return [self._found[id(variable)] for variable in variables]
+        """The gradients of these variables, over all devices.
+
+        Returns:
+            A list in this order, and whether all are finite, a tensor.
+        """
+        found, totals = {}, []
+        for part, own, total, reduced in self._parts:
+            gradients = reduced()
+            if gradients is not own:
+                total = ops.cast(_sum(gradients), "float32")
+            totals.append(total)
+            for variable, gradient in zip(part, self._clip(gradients)):
+                if id(variable) in found:
+                    gradient = found[id(variable)] + gradient
+                found[id(variable)] = gradient
+        finite = ops.isfinite(sum(totals))
+        return [found[id(variable)] for variable in variables], finite
 
     def _clip(self, gradients):
         if self._clipnorm is None:

@@ -41,21 +41,26 @@ class LocalStep:
     goes on.
     """
 
+    # The `Portion` of the batch at work, where devices share it.
+    _portion = None
+
     def _learn(self, data):
         """Runs a training step up to the optimizer; returns `Learned`."""
         x, y, sample_weight = self._unpack(data)
         gradients = Gradients(
             self._differentiate,
+            self._reduce,
             ops.cast(self.optimizer.scale_loss(ops.ones(())), "float32"),
             self._readout.layer_clipnorm,
         )
         logs = self._log_batch(self._local_pass(x, y, sample_weight, gradients))
         sound = self._statistics.is_sound()
+        found, finite = gradients.of(self.trainable_variables)
         return Learned(
             logs=logs,
-            gradients=gradients.of(self.trainable_variables),
+            gradients=found,
             sound=sound,
-            kept=ops.logical_and(sound, gradients.are_finite()),
+            kept=ops.logical_and(sound, finite),
         )
 
     def _test(self, data):
@@ -121,6 +126,7 @@ class LocalStep:
         loss = self._loss_of(
             call.layer.name, x, y, goodness, sample_weight, training
         )
+        loss = self._share(loss, self.loss)
         terms = []
         if objectives:
             terms = objective_losses(
@@ -131,10 +137,11 @@ class LocalStep:
                 self.loss,
                 training,
             )
+            terms = [self._share(term, self.loss) for term in terms]
             features = ops.stop_gradient(features)
         # Those of the objectives' weights, too.
         terms += [
-            keras_private.additional_loss(self, term)
+            self._share(keras_private.additional_loss(self, term))
             for term in call.layer.losses
         ]
         penalty = ops.zeros((), "float32")
@@ -191,9 +198,19 @@ class LocalStep:
         """The value that each replica counted in a variable, in NumPy."""
         return [ops.convert_to_numpy(variable)]
 
-    def _unscale(self, loss):
-        """Undoes what the backend's data parallelism does to a loss."""
-        return loss
+    def _reduce(self, gradients):
+        """Starts to add gradients up over all devices; see `Gradients`."""
+        return lambda: gradients
+
+    def _share(self, value, loss=None):
+        """See `Portion.share`; on one device the value itself."""
+        if self._portion is None:
+            return value
+        return self._portion.share(value, loss)
+
+    def _unscale(self, share):
+        """What the shares of all devices are, weighted by their samples."""
+        return share if self._portion is None else self._portion.whole(share)
 
     def _log_batch(self, batch):
         """Updates all metrics with a batch and returns the logs."""
@@ -219,6 +236,7 @@ class LocalStep:
             votes,
             batch.sample_weight,
             self.loss,
+            self._portion,
             batch.training,
         )
         return self.compute_metrics(
