@@ -89,19 +89,33 @@ class LocalStep:
         training = gradients is not None
         outputs = {}
         for call in self._graph.walk(x, training, arguments=arguments):
-            local_loss = functools.partial(
-                self._local_loss, call, x, y, sample_weight, training
+            outputs[call.index] = self._run_layer(
+                call, x, y, sample_weight, gradients
             )
-            if training and call.layer.trainable_variables:
-                output, finite = gradients.learn(call.layer, local_loss)
-                output = self._marked(output, finite)
-            else:
-                _, output = local_loss()
-            call.give(output.features, output.mask)
-            outputs[call.index] = output._replace(features=None, mask=None)
-            del output
         outputs = [outputs[i] for i in range(len(outputs))]
         return self._as_batch(x, y, sample_weight, training, outputs)
+
+    def _run_layer(self, call, x, y, sample_weight, gradients):
+        """Runs a local layer with its own loss, and hands its features on.
+
+        Args:
+            call: its `LocalCall`.
+            x, y, sample_weight, gradients: see `_local_pass`.
+
+        Returns:
+            A `LocalOutput` without features.
+        """
+        training = gradients is not None
+        local_loss = functools.partial(
+            self._local_loss, call, x, y, sample_weight, training
+        )
+        if training and call.layer.trainable_variables:
+            output, finite = gradients.learn(call.layer, local_loss)
+            output = self._marked(output, finite)
+        else:
+            _, output = local_loss()
+        call.give(output.features, output.mask)
+        return output._replace(features=None, mask=None)
 
     def _as_batch(self, x, y, sample_weight, training, outputs):
         """A batch with what its layers gave, and their prediction."""
