@@ -8,14 +8,15 @@ class Gradients:
     """The gradients of the local losses of one batch.
 
     The parts that learn from losses of their own are differentiated in turn.
-    Each waits for the gradients of the one before, so that the activations
-    of only one are in memory. A variable that several parts share gets the
-    sum of their gradients.
+    Each waits for the gradients of those before, so that the activations of
+    all are never in memory at once. A variable that several parts share gets
+    the sum of their gradients.
 
     Args:
-        differentiate: the backend's function `(part, objective, scale, after)
+        differentiate: the backend's function `(part, objective, scale, before)
             -> (outputs, gradients)`. It runs `objective() -> (loss, outputs)`
-            once the scalar `after` is known.
+            and waits for some of the scalars `before`, one for the gradients
+            of each part before.
         reduce: the backend's function `gradients -> function () -> gradients`
             that starts to add up those of one part over all devices; what it
             gives ends it.
@@ -29,7 +30,7 @@ class Gradients:
         self._reduce = reduce
         self._scale = scale
         self._clipnorm = clipnorm
-        self._after = None
+        self._totals = []
         self._parts = []
 
     def learn(self, part, objective):
@@ -44,13 +45,14 @@ class Gradients:
             What else is wanted, and whether the gradients are finite.
         """
         outputs, found = self._differentiate(
-            part, objective, self._scale, self._after
+            part, objective, self._scale, self._totals
         )
-        self._after = ops.cast(_sum(found), "float32")
+        total = ops.cast(_sum(found), "float32")
+        self._totals.append(total)
         self._parts.append(
-            (part.trainable_variables, found, self._after, self._reduce(found))
+            (part.trainable_variables, found, total, self._reduce(found))
         )
-        return outputs, ops.isfinite(self._after)
+        return outputs, ops.isfinite(total)
 
     def of(self, variables):
         """The gradients of these variables, over all devices.

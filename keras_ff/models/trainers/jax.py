@@ -37,12 +37,18 @@ class LocalTrainer(LocalStep, JaxLoops):
             logs = self._test(data)
         return logs, _values(scope, variables)
 
-    def _differentiate(self, part, objective, scale, after):
+    def _differentiate(self, part, objective, scale, before):
         trainable = part.trainable_variables
         others = part.non_trainable_variables
+        # Among several devices gradients are added up while the next part
+        # runs forward, so that two parts' activations are in memory, not one.
+        forward, backward = before[-1:], []
+        if keras.distribution.distribution() is not None:
+            forward, backward = before[-2:-1], before[-1:]
         values, other_values = _wait(
-            ([v.value for v in trainable], [v.value for v in others]), after
+            ([v.value for v in trainable], [v.value for v in others]), forward
         )
+        scale = _wait(scale, backward)
 
         def local_loss(values):
             with _scope((trainable, others), (values, other_values)) as scope:
@@ -56,19 +62,19 @@ class LocalTrainer(LocalStep, JaxLoops):
         return outputs, gradients
 
 
-def _wait(values, number):
-    """Values that cannot be had before a number.
+def _wait(values, numbers):
+    """Values that cannot be had before some numbers.
 
     XLA would otherwise run all forward passes first and keep every
     activation; on a CPU it ignores `jax.lax.optimization_barrier`. So the
     values hang on a number that no sum ever is, a NaN of odd bits.
     """
-    if number is None:
-        return values
-    never = jax.lax.bitcast_convert_type(number, "int32") == 0x7FC54321
-    return jax.tree.map(
-        lambda x: jax.numpy.where(never, jax.numpy.zeros_like(x), x), values
-    )
+    for number in numbers:
+        never = jax.lax.bitcast_convert_type(number, "int32") == 0x7FC54321
+        values = jax.tree.map(
+            lambda x: jax.numpy.where(never, jax.numpy.zeros_like(x), x), values
+        )
+    return values
 
 
 def _select(condition, new, old):

@@ -24,12 +24,11 @@ class LocalTrainer(keras_private.TensorFlowBuild, LocalStep):
     def _apply(self, gradients):
         self.optimizer.apply(gradients, self.trainable_variables)
 
-    def _differentiate(self, part, objective, scale, after):
+    def _differentiate(self, part, objective, scale, before):
         variables = [v.value for v in part.trainable_variables]
         # Without the wait the graph runs all forward passes first, or draws
         # all dropout masks, and keeps every activation.
-        after = [] if after is None else [after]
-        with tf.control_dependencies(after), tf.GradientTape() as tape:
+        with tf.control_dependencies(before[-1:]), tf.GradientTape() as tape:
             loss, outputs = objective()
             scaled_loss = loss * scale
         gradients = tape.gradient(

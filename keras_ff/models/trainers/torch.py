@@ -36,7 +36,7 @@ class LocalTrainer(LocalStep):
         self.optimizer.apply(learned.gradients, trained)
         _restore_unless(learned.sound, changed, before)
 
-    def _differentiate(self, part, objective, scale, after):
+    def _differentiate(self, part, objective, scale, before):
         variables = [v.value for v in part.trainable_variables]
         with torch.enable_grad():
             loss, outputs = objective()
