@@ -14,6 +14,15 @@ from keras.src.models.functional import Functional
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 
+def scope_values():
+    """What variables are in the innermost `keras.StatelessScope`.
+
+    Returns:
+        Dict from their identities to values, which the scope reads and writes.
+    """
+    return get_global_attribute("stateless_scope").state_mapping
+
+
 def is_functional(model):
     """Whether a model is a graph, not a sequence or a class of its own."""
     return hasattr(model, "_nodes_by_depth")

@@ -6,10 +6,11 @@ from keras import ops
 from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import attach_mask
 from keras_ff.keras_private import mask_of
+from keras_ff.layers.copy_with_mask import CopyWithMask
 
 # They take the mask off what they attend to (docs/upstream.md): a sum with it
 # has none.
-_ATTENTION = (
+ATTENTION = (
     keras.layers.MultiHeadAttention,
     keras.layers.GroupQueryAttention,
 )
@@ -103,11 +104,15 @@ def check_takes_mask(layer, x, owner):
 def pass_masks(layer):
     """Tells Keras that the layers of a model take care of masks.
 
-    It would warn that the model loses them. One with attention does.
+    It would warn that the model loses them. One with attention does, unless
+    it works on copies.
     """
     if not isinstance(layer, keras.Model) or layer.supports_masking:
         return
-    if not any(isinstance(part, _ATTENTION) for part in all_layers(layer)):
+    operations = getattr(layer, "operations", ())
+    if any(isinstance(each, CopyWithMask) for each in operations) or not any(
+        isinstance(part, ATTENTION) for part in all_layers(layer)
+    ):
         layer.supports_masking = True
         layer.compute_mask = _known_already
 

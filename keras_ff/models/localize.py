@@ -80,7 +80,7 @@ def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
     tensors = [*(points[name].tensor for name in names), graph.outputs[0]]
     start, blocks = graph.inputs[0], []
     for i, tensor in enumerate(tensors):
-        part = keras.Model(start, tensor, name=f"part_{i}")
+        part = flat.part(start, tensor, f"part_{i}")
         blocks.append(
             LocalBlock(part, goodness(num_classes), name=f"block_{i}")
         )

@@ -203,6 +203,30 @@ def test_an_override_is_the_loss_of_every_layer():
     assert_close([found["loss"]], [expected.sum()])
 
 
+class Counting(ForwardOnlyModel):
+    """Counts how often a loss was asked for, and by how many samples."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.samples = keras.metrics.Sum(name="samples")
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        self.samples.update_state(ops.ones_like(y))
+        return super().compute_loss(x, y, y_pred, sample_weight)
+
+
+@pytest.mark.eager(False)
+def test_metrics_of_an_override():
+    model = dense_model()
+    model = Counting(model.inputs, model.outputs)
+    model.compile(keras.optimizers.SGD(0.1))
+    expected = len(model.local_layers) * len(Y)
+    history = model.fit(X, Y, batch_size=4, epochs=2, verbose=0).history
+    assert history["samples"] == [expected, expected]
+    logs = model.evaluate(X, Y, verbose=0, return_dict=True)
+    assert logs["samples"] == expected
+
+
 @once
 def test_an_override_without_training():
     inputs = keras.Input((FEATURES,))

@@ -6,19 +6,33 @@ from keras import tree
 
 from keras_ff import keras_private
 from keras_ff.keras_private import producer
+from keras_ff.models.cutting.run_again import call_layer
+from keras_ff.models.cutting.run_again import call_masked
+from keras_ff.models.cutting.run_again import call_unmasked
+from keras_ff.models.cutting.run_again import masks_of
+from keras_ff.models.cutting.run_again import run_again
 from keras_ff.models.forward_only_model import ForwardOnlyModel
 
 
 class FlatModel(NamedTuple):
-    """A model in which no other is nested.
+    """A model in which no other is nested, and no mask is an argument.
 
     Attributes:
         graph: a functional Keras model.
         nested: dict from the name of a model that was nested to its output.
+        masked: bool, whether its tensors have masks. Those are no part of
+            the graph: they would cross wherever it could be cut. When it is
+            called they go with the features.
     """
 
     graph: Any
     nested: dict
+    masked: bool
+
+    def part(self, start, end, name):
+        """The layers between two of its tensors, as a functional model."""
+        part = keras.Model(start, end, name=name)
+        return _made_again(part, call_masked)[0] if self.masked else part
 
 
 def flat_model(model):
@@ -75,33 +89,33 @@ def _functional(model):
 
 def _flattened(graph):
     taken = {layer.name for layer in graph.layers}
-    if not any(_opens(layer, taken) for layer in graph.layers):
-        return FlatModel(graph, {})
     nested = {}
-    (given,) = graph.inputs
+
+    def call(layer, args, kwargs):
+        if not _opens(layer, taken):
+            return call_layer(layer, args, kwargs)
+        taken.update(_names(layer))
+        inner = _functional(layer)
+        value, *_ = tree.flatten((args, kwargs))
+        tensors = run_again(inner, [value], call)
+        (nested[layer.name],) = outputs = [tensors[id(inner.outputs[0])]]
+        return outputs
+
+    if any(_opens(layer, taken) for layer in graph.layers):
+        graph, _ = _made_again(graph, call)
+    masked = bool(masks_of(graph))
+    if masked:
+        graph, tensors = _made_again(graph, call_unmasked)
+        nested = {name: tensors[id(x)] for name, x in nested.items()}
+    return FlatModel(graph, nested, masked)
+
+
+def _made_again(graph, call):
+    """A graph whose layers were called once more, and its new tensors."""
+    (given,), (end,) = graph.inputs, graph.outputs
     start = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
-    (end,) = _run(graph, [start], taken, nested)
-    return FlatModel(keras.Model(start, end, name=graph.name), nested)
-
-
-def _run(graph, inputs, taken, nested):
-    """Calls the layers of a graph again, those of nested models one by one."""
-    tensors = {id(x): value for x, value in zip(graph.inputs, inputs)}
-    for node in keras_private.nodes(graph):
-        if node.is_input:
-            continue
-        layer = node.operation
-        args, kwargs = keras_private.call_arguments(node, tensors)
-        if _opens(layer, taken):
-            taken |= _names(layer)
-            value, *_ = tree.flatten((args, kwargs))
-            outputs = _run(_functional(layer), [value], taken, nested)
-            nested[layer.name] = outputs[0]
-        else:
-            outputs = tree.flatten(layer(*args, **kwargs))
-        for symbol, value in zip(node.outputs, outputs):
-            tensors[id(symbol)] = value
-    return [tensors[id(symbol)] for symbol in graph.outputs]
+    tensors = run_again(graph, [start], call)
+    return keras.Model(start, tensors[id(end)], name=graph.name), tensors
 
 
 def _opens(layer, taken):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import keras
 
 from keras_ff import keras_private
+from keras_ff.layers.masks import ATTENTION
 
 # Their weights are no kernels, of however many axes.
 _ELEMENTWISE = (
@@ -12,10 +13,6 @@ _ELEMENTWISE = (
     keras.layers.LayerNormalization,
     keras.layers.PReLU,
     keras.layers.RMSNormalization,
-)
-_ATTENTION = (
-    keras.layers.GroupQueryAttention,
-    keras.layers.MultiHeadAttention,
 )
 
 
@@ -56,7 +53,7 @@ def layer_cost(node):
     multiplications = places * sum(map(_products, leaves))
     values = places * sum(map(_features, leaves))
     for part in parts:
-        if isinstance(part, _ATTENTION):
+        if isinstance(part, ATTENTION):
             heads, size = _heads(part)
             scores = places**2 * heads
             # With and without their softmax; by queries and keys, and values.

@@ -1,6 +1,7 @@
 import jax
 import keras
 
+from keras_ff import keras_private
 from keras_ff.models.trainers.jax_loops import JaxLoops
 from keras_ff.models.trainers.local_step import LocalStep
 
@@ -50,15 +51,23 @@ class LocalTrainer(LocalStep, JaxLoops):
         )
         scale = _wait(scale, backward)
 
+        step_values, changed = keras_private.scope_values(), []
+
         def local_loss(values):
-            with _scope((trainable, others), (values, other_values)) as scope:
+            with _scope((trainable, others), (values, other_values)):
+                inner = keras_private.scope_values()
+                # Those of the model beside the layer's, like metrics.
+                inner.update({**step_values, **inner})
+                before = dict(inner)
                 loss, outputs = objective()
-            return loss * scale, (outputs, _values(scope, (others,)))
+            changed[:] = [
+                key for key, x in inner.items() if x is not before.get(key)
+            ]
+            return loss * scale, (outputs, [inner[key] for key in changed])
 
         gradient = jax.grad(local_loss, has_aux=True)
-        gradients, (outputs, (other_values,)) = gradient(values)
-        for variable, value in zip(others, other_values):
-            variable.assign(value)
+        gradients, (outputs, new_values) = gradient(values)
+        step_values.update(zip(changed, new_values))
         return outputs, gradients
 
 

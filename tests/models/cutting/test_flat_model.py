@@ -4,6 +4,7 @@ import pytest
 
 from keras_ff.models import load_model
 from keras_ff.models import localize
+from keras_ff.models.cutting.cut_points import cut_points
 from keras_ff.models.cutting.flat_model import flat_model
 
 pytestmark = pytest.mark.eager
@@ -119,3 +120,42 @@ def test_models_that_cannot_be_looked_into_stay_whole():
         *NAMES[1:-1],
         *("between", "two"),
     ]
+
+
+def text_model():
+    """An embedding in a model of its own, recurrent layers, attention."""
+    embedding = keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(9, 4, mask_zero=True, name="embedding"),
+        ]
+    )
+    inputs = keras.Input((None,), dtype="int32")
+    x = embedding(inputs)
+    x = layers.LSTM(4, return_sequences=True, name="first")(x)
+    y = layers.MultiHeadAttention(1, 4, name="attention")(x, x)
+    x = layers.Add(name="sum")([x, y])
+    x = layers.LayerNormalization(name="norm")(x)
+    x = layers.LSTM(4, name="second")(x)
+    return keras.Model(inputs, x)
+
+
+def test_masks_are_no_borders(tmp_path):
+    short = np.array([[3, 4, 5], [1, 2, 6], [6, 2, 7]])
+    long = np.pad(short, ((0, 0), (0, 2)))
+    original = text_model()
+    model = localize(original, 3, cut=["first", "norm"])
+    model.compile("sgd")
+    assert list(cut_points(flat_model(original).graph)) == [
+        *("embedding", "first", "sum", "norm")
+    ]
+    model.save(tmp_path / "model.keras")
+    for each in (model, load_model(tmp_path / "model.keras")):
+        goodness = each.goodness(short)
+        np.testing.assert_allclose(each.goodness(long), goodness, atol=1e-6)
+        np.testing.assert_allclose(
+            features_of(each, long),
+            original.predict(short, verbose=0),
+            atol=1e-6,
+        )
+    model.fit(long, np.arange(3), verbose=0)
