@@ -1,6 +1,7 @@
 import difflib
+import itertools
 
-import keras
+from keras import tree
 
 from keras_ff.checks import check_maker
 from keras_ff.checks import is_integer
@@ -9,8 +10,12 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
 from keras_ff.models.cutting.cut_plan import plan_of
 from keras_ff.models.cutting.cut_plan import shortened
+from keras_ff.models.cutting.cut_points import CutPoint
 from keras_ff.models.cutting.cut_points import cut_points
+from keras_ff.models.cutting.cut_points import inputs_between
+from keras_ff.models.cutting.cut_points import running_nodes
 from keras_ff.models.cutting.flat_model import flat_model
+from keras_ff.models.cutting.flat_model import inputs_like
 from keras_ff.models.forward_only_model import ForwardOnlyModel
 
 
@@ -29,9 +34,10 @@ def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
     prediction: nothing has trained their heads.
 
     Args:
-        model: a functional or a built sequential Keras model with one input
-            and one output, without its classification top
-            (`include_top=False`).
+        model: a functional or a built sequential Keras model with one output,
+            without its classification top (`include_top=False`). Of several
+            inputs, such as the padding mask of a transformer, each block
+            gets those that it uses.
         num_classes: int, at least 2.
         cut: where to cut. An int is the number of blocks, which
             `keras_ff.models.cut_plan` lays out; a list holds the names of the
@@ -50,8 +56,8 @@ def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
     Raises:
         TypeError: if the model is neither functional nor sequential, or a
             `ForwardOnlyModel`, or `cut` or `goodness` is of another type.
-        ValueError: if the model has several inputs or outputs, ends in a
-            softmax, or cannot be cut where or as often as asked; the message
+        ValueError: if the model has several outputs, ends in a softmax,
+            or cannot be cut where or as often as asked; the message
             names valid cut points.
 
     Example:
@@ -70,24 +76,27 @@ def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
         names = plan_of(graph, int(cut), by).cut
     else:
         names = _named_cuts(flat, points, cut)
-    goodness = goodness or GoodnessProjection
+    make_head = goodness or GoodnessProjection
     check_maker(
         "goodness",
-        goodness,
+        make_head,
         "the goodness head of each block",
         "lambda num_classes: GoodnessProjection(num_classes)",
     )
-    tensors = [*(points[name].tensor for name in names), graph.outputs[0]]
-    start, blocks = graph.inputs[0], []
-    for i, tensor in enumerate(tensors):
-        part = flat.part(start, tensor, f"part_{i}")
-        blocks.append(
-            LocalBlock(part, goodness(num_classes), name=f"block_{i}")
-        )
-        start = tensor
-    (given,) = graph.inputs
-    inputs = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
-    return ForwardOnlyModel([inputs, *blocks], **options)
+    end = CutPoint(graph.outputs[0], len(running_nodes(graph)))
+    borders = [CutPoint(None, 0), *(points[name] for name in names), end]
+    inputs = inputs_like(graph)
+    given = dict(zip(map(id, graph.inputs), tree.flatten(inputs)))
+    features, goodness = [], []
+    for i, (start, end) in enumerate(itertools.pairwise(borders)):
+        used = inputs_between(graph, start, end)
+        part = flat.part(start, used, end, f"part_{i}")
+        block = LocalBlock(part, make_head(num_classes), name=f"block_{i}")
+        taken = [*features, *(given[id(x)] for x in used)]
+        x, scores = block(taken if len(taken) > 1 else taken[0])
+        features = [x]
+        goodness.append(scores)
+    return ForwardOnlyModel(inputs, goodness, **options)
 
 
 def _named_cuts(flat, points, cut):

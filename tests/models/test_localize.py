@@ -47,9 +47,9 @@ def test_output_that_is_used_inside_crosses_to_the_end():
     y = keras.layers.Dense(4, name="b")(x)
     z = keras.layers.Dense(4, name="c")(y)
     assert list(cut_points(keras.Model(inputs, [z, x]))) == ["a"]
-    # An input that is used again crosses too.
+    # An input that is used again does not: each block can have it.
     z = keras.layers.Add(name="d")([z, inputs])
-    assert list(cut_points(keras.Model(inputs, z))) == []
+    assert list(cut_points(keras.Model(inputs, z))) == ["a", "b", "c"]
 
 
 def test_features_of_the_blocks_are_those_of_the_model():
@@ -122,9 +122,10 @@ def test_ways_to_say_where(cut):
     assert len(model.local_layers) == 2
 
 
-def two_inputs():
-    inputs = [keras.Input((2,)), keras.Input((2,))]
-    return keras.Model(inputs, keras.layers.Add()(inputs))
+def two_outputs():
+    inputs = keras.Input((2,))
+    outputs = [keras.layers.Dense(3)(inputs) for _ in range(2)]
+    return keras.Model(inputs, outputs)
 
 
 def local():
@@ -157,10 +158,10 @@ def test_sequential():
         (keras.Sequential, 2, TypeError, "built sequential.*Sequential"),
         (local, 1, TypeError, "local layers already.*ForwardOnlyModel"),
         (
-            two_inputs,
+            two_outputs,
             2,
             ValueError,
-            "2 inputs, 1 outputs",
+            r"one output: take the one.*2 outputs, \[\(None, 3\)",
         ),
     ],
 )

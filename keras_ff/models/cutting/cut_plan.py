@@ -158,8 +158,8 @@ def plan_of(graph, n, by="memory"):
     nodes = running_nodes(graph)
     totals = _totals(nodes)
     borders = [0, *(point.number for point in ends.values()), len(nodes)]
-    crossing = [graph.inputs[0], *(point.tensor for point in ends.values())]
-    taken_in = [*map(num_bytes, crossing), 0]
+    taken_in = [sum(map(num_bytes, graph.inputs))]
+    taken_in += [num_bytes(point.tensor) for point in ends.values()] + [0]
     if by == "memory":
         costs = [totals[i].activations for i in borders]
         entries = taken_in

@@ -8,7 +8,8 @@ class CutPoint(NamedTuple):
     """A place where one tensor alone crosses.
 
     Attributes:
-        tensor: the symbolic tensor, the output of a layer.
+        tensor: the symbolic tensor, the output of a layer; `None` at the
+            start of the model.
         number: int, how many layers come before, this one included.
     """
 
@@ -23,6 +24,9 @@ def running_nodes(graph):
 
 def cut_points(graph):
     """Where a functional model can be cut: one tensor alone crosses.
+
+    Inputs of the model do not count, such as a mask that every layer uses:
+    each block can have them again.
 
     Args:
         graph: a functional Keras model.
@@ -39,6 +43,7 @@ def cut_points(graph):
     for symbol in graph.outputs:
         uses[id(symbol)] = uses.get(id(symbol), 0) + 1
     open_tensors, points, number = {}, {}, 0
+    inputs = {id(x) for x in graph.inputs}
     for node in nodes:
         for key in {id(x) for x in node.input_tensors}:
             open_tensors[key] -= 1
@@ -51,7 +56,25 @@ def cut_points(graph):
             continue
         number += 1
         (first, *_) = node.outputs
-        alone = set(open_tensors) == {id(first)}
+        alone = set(open_tensors) - inputs == {id(first)}
         if alone and first is not graph.outputs[0]:
             points[node.operation.name] = CutPoint(first, number)
     return points
+
+
+def inputs_between(graph, start, end):
+    """The inputs of a functional model that the layers between cuts take.
+
+    Args:
+        graph: a functional Keras model.
+        start, end: `CutPoint`s.
+
+    Returns:
+        List of symbolic tensors.
+    """
+    used = {
+        id(x)
+        for node in running_nodes(graph)[start.number : end.number]
+        for x in node.input_tensors
+    }
+    return [x for x in graph.inputs if id(x) in used]

@@ -6,6 +6,7 @@ from keras import tree
 
 from keras_ff import keras_private
 from keras_ff.keras_private import producer
+from keras_ff.models.cutting.cut_points import running_nodes
 from keras_ff.models.cutting.run_again import call_layer
 from keras_ff.models.cutting.run_again import call_masked
 from keras_ff.models.cutting.run_again import call_unmasked
@@ -29,18 +30,32 @@ class FlatModel(NamedTuple):
     nested: dict
     masked: bool
 
-    def part(self, start, end, name):
-        """The layers between two of its tensors, as a functional model."""
-        part = keras.Model(start, end, name=name)
-        return _made_again(part, call_masked)[0] if self.masked else part
+    def part(self, start, inputs, end, name):
+        """Some of its layers as a functional model.
+
+        Args:
+            start, end: `CutPoint`s between which the layers are.
+            inputs: list of the model's inputs that they use.
+            name: string.
+        """
+        nodes = running_nodes(self.graph)[start.number : end.number]
+        given = [] if start.tensor is None else [start.tensor]
+        given += inputs
+        fresh = [_like(x) for x in given]
+        tensors = dict(zip(map(id, given), fresh))
+        run_again(nodes, tensors, call_masked if self.masked else call_layer)
+        return keras.Model(
+            fresh if len(fresh) > 1 else fresh[0],
+            tensors[id(end.tensor)],
+            name=name,
+        )
 
 
 def flat_model(model):
     """The layers of a model and of the models in it, as one graph.
 
     They are the model's own layers: nothing is copied. A nested model stays
-    one layer if it has several inputs, a `call` of its own, or names that
-    are taken.
+    one layer if it has a `call` of its own, or names that are taken.
 
     Args:
         model: a functional or a built sequential Keras model.
@@ -51,7 +66,7 @@ def flat_model(model):
     Raises:
         TypeError: if the model is neither functional nor sequential, or a
             `ForwardOnlyModel`.
-        ValueError: if it has several inputs or outputs, or ends in a softmax.
+        ValueError: if it has several outputs, or ends in a softmax.
     """
     graph = _functional(model)
     if graph is None:
@@ -64,10 +79,12 @@ def flat_model(model):
             "The model is made of local layers already. Received: "
             f"{type(model).__name__} '{model.name}'"
         )
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+    if len(graph.outputs) != 1:
         raise ValueError(
-            "`model` must have one input and one output. Received: "
-            f"{len(graph.inputs)} inputs, {len(graph.outputs)} outputs"
+            "`model` must have one output: take the one whose features the "
+            "last block is to give, keras.Model(model.input, features). "
+            f"Received: {len(graph.outputs)} outputs, "
+            f"{tree.map_structure(lambda x: x.shape, graph.output)}"
         )
     flat = _flattened(graph)
     last = producer(flat.graph.outputs[0])
@@ -83,7 +100,7 @@ def flat_model(model):
 def _functional(model):
     """A model as a graph, or `None` if it is none."""
     if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        return keras.Model(*model.inputs, *model.outputs, name=model.name)
     return model if keras_private.is_functional(model) else None
 
 
@@ -96,14 +113,16 @@ def _flattened(graph):
             return call_layer(layer, args, kwargs)
         taken.update(_names(layer))
         inner = _functional(layer)
-        value, *_ = tree.flatten((args, kwargs))
-        tensors = run_again(inner, [value], call)
-        (nested[layer.name],) = outputs = [tensors[id(inner.outputs[0])]]
+        inputs = args[0] if args else kwargs["inputs"]
+        tensors = dict(zip(map(id, inner.inputs), tree.flatten(inputs)))
+        run_again(running_nodes(inner), tensors, call)
+        outputs = [tensors[id(x)] for x in inner.outputs]
+        nested[layer.name] = outputs[0]
         return outputs
 
     if any(_opens(layer, taken) for layer in graph.layers):
         graph, _ = _made_again(graph, call)
-    masked = bool(masks_of(graph))
+    masked = bool(masks_of(running_nodes(graph)))
     if masked:
         graph, tensors = _made_again(graph, call_unmasked)
         nested = {name: tensors[id(x)] for name, x in nested.items()}
@@ -112,17 +131,27 @@ def _flattened(graph):
 
 def _made_again(graph, call):
     """A graph whose layers were called once more, and its new tensors."""
-    (given,), (end,) = graph.inputs, graph.outputs
-    start = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
-    tensors = run_again(graph, [start], call)
-    return keras.Model(start, tensors[id(end)], name=graph.name), tensors
+    inputs, (end,) = inputs_like(graph), graph.outputs
+    tensors = dict(zip(map(id, graph.inputs), tree.flatten(inputs)))
+    run_again(running_nodes(graph), tensors, call)
+    return keras.Model(inputs, tensors[id(end)], name=graph.name), tensors
+
+
+def inputs_like(graph):
+    """New inputs like those of a graph; one is in no list."""
+    return tree.map_structure(
+        lambda x: _like(x, x.name),
+        graph.input if len(graph.inputs) > 1 else graph.inputs[0],
+    )
+
+
+def _like(x, name=None):
+    return keras.Input(x.shape[1:], dtype=x.dtype, name=name)
 
 
 def _opens(layer, taken):
     """Whether a layer is a model whose layers can take its place."""
-    if not keras_private.runs_as_graph(layer) or len(layer.inputs) != 1:
-        return False
-    return not _names(layer) & taken
+    return keras_private.runs_as_graph(layer) and not _names(layer) & taken
 
 
 def _names(model):

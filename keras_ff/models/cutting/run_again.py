@@ -6,24 +6,21 @@ from keras_ff.layers.copy_with_mask import CopyWithMask
 from keras_ff.layers.masks import ATTENTION
 
 
-def run_again(graph, inputs, call):
-    """Calls the layers of a functional model on other symbolic tensors.
+def run_again(nodes, tensors, call):
+    """Calls layers of a functional model on other symbolic tensors.
 
     Args:
-        graph: a functional Keras model.
-        inputs: list of symbolic tensors, for its inputs.
+        nodes: the nodes of the layers, in the order they run.
+        tensors: dict from the identities of the tensors that they start from
+            to others. Their outputs are added to it.
         call: function of a layer, its arguments and its keyword arguments,
             which gives its outputs as a list. The masks that Keras made are
             left out: it takes those of the new tensors.
-
-    Returns:
-        Dict from the identities of its tensors to the new ones.
     """
-    tensors = {id(x): value for x, value in zip(graph.inputs, inputs)}
-    masks = masks_of(graph)
+    masks = masks_of(nodes)
     tensors.update(dict.fromkeys(masks))
-    for node in keras_private.nodes(graph):
-        if node.is_input or masks.issuperset(map(id, node.outputs)):
+    for node in nodes:
+        if masks.issuperset(map(id, node.outputs)):
             continue
         args, kwargs = keras_private.call_arguments(node, tensors)
         # A layer that is told of none takes that of its tensor.
@@ -35,7 +32,6 @@ def run_again(graph, inputs, call):
         outputs = call(node.operation, args, kwargs)
         for symbol, value in zip(node.outputs, outputs):
             tensors[id(symbol)] = value
-    return tensors
 
 
 def call_layer(layer, args, kwargs):
@@ -62,8 +58,8 @@ def _copy(x):
     return CopyWithMask()(x) if isinstance(x, keras.KerasTensor) else x
 
 
-def masks_of(graph):
-    """The identities of the masks that Keras made for a graph's tensors."""
-    outputs = [x for node in keras_private.nodes(graph) for x in node.outputs]
+def masks_of(nodes):
+    """The identities of the masks that Keras made for the nodes' tensors."""
+    outputs = [x for node in nodes for x in node.outputs]
     masks = map(keras_private.mask_of, outputs)
     return {id(mask) for mask in masks if mask is not None}

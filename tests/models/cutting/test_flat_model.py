@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as numpy
 
 from keras_ff.models import load_model
 from keras_ff.models import localize
@@ -159,3 +160,51 @@ def test_masks_are_no_borders(tmp_path):
             atol=1e-6,
         )
     model.fit(long, np.arange(3), verbose=0)
+
+
+def transformer():
+    """Every block sees which tokens are padding: an input of the model."""
+    given = {
+        "tokens": keras.Input((None,), dtype="int32", name="tokens"),
+        "shown": keras.Input((None,), dtype="bool", name="shown"),
+    }
+    x = layers.Embedding(9, 4, name="embedding")(given["tokens"])
+    for i in range(3):
+        attention = layers.MultiHeadAttention(1, 4, name=f"attention{i}")
+        y = attention(x, x, value_mask=given["shown"])
+        x = layers.Add(name=f"sum{i}")([x, y])
+        x = layers.LayerNormalization(name=f"norm{i}")(x)
+    first = layers.Lambda(lambda x: x[:, 0], output_shape=(4,), name="first")
+    return keras.Model(given, first(x), name="transformer")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_inputs_that_every_block_sees(nested, tmp_path):
+    original = transformer()
+    if nested:
+        given = {
+            name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
+            for name, x in original.input.items()
+        }
+        original = keras.Model(given, original(given))
+    points = cut_points(flat_model(original).graph)
+    assert list(points)[:3] == ["embedding", "sum0", "norm0"]
+    model = localize(original, 3, cut=3)
+    tokens = np.array([[3, 4, 5], [1, 2, 6], [6, 2, 7]])
+    short = {"tokens": tokens, "shown": np.ones_like(tokens, bool)}
+    long = {name: np.pad(x, ((0, 0), (0, 2))) for name, x in short.items()}
+    model.compile("sgd")
+    model.fit(short, np.arange(3), verbose=0)
+    model.save(tmp_path / "model.keras")
+    expected = original.predict(short, verbose=0) @ numpy(
+        model.local_layers[-1].head.projection.kernel
+    )
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=False)
+    for each in (model, loaded):
+        for x in (short, long):
+            goodness = each.goodness(x)
+            np.testing.assert_allclose(goodness[:, -1], expected, atol=1e-5)
+        early, _ = each.predict_early_exit(short, 1.0)
+        np.testing.assert_allclose(
+            early, each.goodness(short).sum(1), atol=1e-5
+        )
