@@ -4,7 +4,8 @@ BIN := .venv/bin
 BACKENDS ?= tensorflow jax torch
 WORKERS ?= 2
 
-.PHONY: demo test fuzz lint format bench leaderboard setup clean
+.PHONY: demo test fuzz lint format bench leaderboard docs docs-serve docs-test \
+setup clean
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -54,5 +55,22 @@ bench: setup
 leaderboard: setup
 	@$(BIN)/python -m benchmarks.methods $(LEADERBOARD_ARGS)
 
+# The site, into site/. Runs guides that changed; DOCS_ARGS=--rerun those that an
+# older keras_ff ran.
+docs: .venv/.docs
+	@KERAS_BACKEND=torch $(BIN)/python -m website $(DOCS_ARGS)
+
+docs-serve: docs
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
+
+# In a browser, where there is Chromium with its driver.
+docs-test: docs
+	@SITE=site KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/website
+
+.venv/.docs: .venv/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--editable ".[docs]"
+	@touch $@
+
 clean:
-	rm -rf .venv build *.egg-info demo/metrics.json demo/report.png demo/report.html runs
+	rm -rf .venv build site *.egg-info demo/metrics.json demo/report.png demo/report.html runs

@@ -8,7 +8,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-TREES = ("keras_ff", "benchmarks", "demo", "examples", "guides")
+TREES = ("keras_ff", "benchmarks", "demo", "examples", "guides", "website")
 BACKENDS = {"tensorflow", "jax", "torch"}
 # Where private modules may be imported, by the package they belong to.
 PRIVATE = {
