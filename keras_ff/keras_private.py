@@ -11,7 +11,12 @@ from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.backend.common.masking import get_keras_mask
 from keras.src.backend.common.masking import set_keras_mask
 from keras.src.models.functional import Functional
+from keras.src.trainers.data_adapters import get_data_adapter
+from keras.src.trainers.data_adapters.data_adapter import (
+    DataAdapter as DataAdapter,
+)
 from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.tree import register_tree_node_class
 
 
 def scope_values():
@@ -139,8 +144,48 @@ def epoch_batches(x, y=None, sample_weight=None, batch_size=None, steps=None):
     iterator = EpochIterator(
         x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps
     )
-    for _, _, buffer in iterator:
-        yield from buffer
+    return (batch for _, _, buffer in iterator for batch in buffer)
+
+
+def data_adapter(x, y, sample_weight, batch_size, steps, shuffle, class_weight):
+    """What Keras reads data with; `fit` takes it in their place."""
+    return get_data_adapter(
+        x, y, sample_weight, batch_size, steps, shuffle, class_weight
+    )
+
+
+def opaque(cls):
+    """Makes a class of tuples that `keras.tree` does not look into."""
+    cls.tree_flatten = lambda self: ((), _Unseen(self))
+    cls.tree_unflatten = classmethod(lambda cls, unseen, _: unseen.value)
+    return register_tree_node_class(cls)
+
+
+class _Unseen:
+    """A value that passes for any other one."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, _Unseen)
+
+    def __hash__(self):
+        return 0
+
+
+class PlacedBuild:
+    """A mixin for models that train on opaque batches."""
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None:
+            batches = iterator
+            iterator = ((a, b, map(_plain, it)) for a, b, it in batches)
+        super()._symbolic_build(iterator, data_batch)
+
+
+def _plain(batch):
+    return tuple(batch) if isinstance(batch, tuple) else batch
 
 
 class JaxSync:
@@ -175,24 +220,34 @@ class TensorFlowBuild:
     """A mixin for models on TensorFlow that are traced once.
 
     Keras makes metrics and the optimizer's variables while it traces a
-    training step. TensorFlow then traces the step once more.
+    training step. TensorFlow then traces the step once more. In the scope of
+    a strategy Keras adds up a batch of all replicas to learn its shape, which
+    fails if they have other numbers of samples.
     """
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if self._distribute_strategy is not None:
-            super()._maybe_symbolic_build(iterator, data_batch)
-            return
+        distributed = self._distribute_strategy is not None
         if iterator is not None:
             # A batch taken from it would not come again.
-            data_batch = iterator._distributed_dataset.element_spec
+            data_batch = keras.tree.map_structure(
+                _of_one_replica, iterator._distributed_dataset.element_spec
+            )
             shapes = [
                 getattr(part, "shape", None)
                 for part in keras.tree.flatten(data_batch)
             ]
             if any(shape is None or shape.rank is None for shape in shapes):
+                if distributed:
+                    super()._maybe_symbolic_build(iterator)
                 return
-        if not self.run_eagerly:
-            self._symbolic_build(data_batch=data_batch)
+        if distributed or not self.run_eagerly:
+            with self.distribute_strategy.scope():
+                self._symbolic_build(data_batch=data_batch)
+
+
+def _of_one_replica(spec):
+    """What replica 0 gets, of a specification of what all get."""
+    return getattr(spec, "_value_specs", [spec])[0]
 
 
 class OwnLosses:
@@ -248,6 +303,11 @@ def end_jax_training(model):
 def is_empty(variable):
     """Whether a loop on JAX has taken a variable's value away."""
     return variable._value is None
+
+
+def set_value(variable, value):
+    """Lets a variable on JAX hold an array, wherever that lies."""
+    variable._value = value
 
 
 def start_averages(optimizer):

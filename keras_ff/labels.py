@@ -101,7 +101,7 @@ def count_wrong(y, num_classes):
         right = ops.logical_and(y >= 0, y < num_classes)
         right = ops.logical_and(right, y == ops.floor(y))
     number = ops.sum(1.0 - ops.cast(right, "float32"))
-    return number, ops.max(ops.where(right, -float("inf"), y))
+    return number, largest(ops.where(right, -float("inf"), y))
 
 
 def check_labels(y, num_classes, distributions=False):
@@ -197,7 +197,7 @@ def count_wrong_weights(sample_weight):
     # A comparison with NaN is false.
     right = ops.logical_and(weights >= 0, weights < float("inf"))
     number = ops.sum(1.0 - ops.cast(right, "float32"))
-    return number, ops.max(ops.where(right, -float("inf"), weights))
+    return number, largest(ops.where(right, -float("inf"), weights))
 
 
 def check_sample_weight(sample_weight):
@@ -236,3 +236,8 @@ def shape_of(y):
             "form of labels throughout."
         )
     return shape
+
+
+def largest(x):
+    """The largest number of a tensor, which may be empty."""
+    return ops.max(x, initial=-float("inf"))

@@ -57,6 +57,7 @@ if JAX:
         (MODEL, name, "weights after Ctrl-C on JAX")
         for name in ("jax_state_sync", "_jax_state", "_jax_state_synced")
     ]
+    NAMES += [(MODEL, "_symbolic_build", "batches that lie on their devices")]
 
 
 if keras.backend.backend() == "tensorflow":
@@ -112,6 +113,25 @@ def test_batches_of_any_data():
     batches = list(keras_private.epoch_batches(np.arange(5), batch_size=2))
     sizes = [len(keras.utils.unpack_x_y_sample_weight(b)[0]) for b in batches]
     assert sizes == [2, 2, 1], "early exit and its calibration"
+
+
+def test_opaque_batches_pass_through_keras():
+    @keras_private.opaque
+    class Batch(tuple):
+        pass
+
+    one, other = Batch([np.zeros(2)]), Batch([np.ones(2)])
+    assert keras.tree.map_structure(None, one, other) is one
+
+
+def test_data_are_read_by_an_adapter_of_ones_own():
+    adapter = keras_private.data_adapter(
+        np.zeros((3, 2)), None, None, 2, None, False, None
+    )
+    assert isinstance(adapter, keras_private.DataAdapter)
+    assert adapter.num_batches == 2
+    again = keras_private.data_adapter(adapter, *[None] * 6)
+    assert again is adapter, "batches of several devices"
 
 
 def test_no_other_file_uses_them():

@@ -10,6 +10,8 @@ from keras_ff import files
 from keras_ff.callbacks.backup_folder import BackupFolder
 from keras_ff.folder_lock import FolderLock
 from keras_ff.models.trainers import process_index
+from keras_ff.models.trainers import scope_of
+from keras_ff.models.trainers import whole_weights
 
 CURE = "Give another folder, or remove these files to train anew."
 
@@ -139,7 +141,8 @@ class Backup(keras.callbacks.Callback):
         if optimizer is not None:
             if not optimizer.built:
                 # Loss scaling would make its variables twice.
-                optimizer.build(model.trainable_variables)
+                with scope_of(model):
+                    optimizer.build(model.trainable_variables)
             given = _describe(optimizer)
             if record["optimizer"] != given:
                 raise ValueError(
@@ -217,8 +220,11 @@ class Backup(keras.callbacks.Callback):
             for name, value in (logs or {}).items()
         }
         self._logs = [*self._logs[:epoch], row]
-        if not self._writes():
-            return
+        with whole_weights(self.model):
+            if self._writes():
+                self._write(epoch)
+
+    def _write(self, epoch):
         self._lock.acquire(take_over=False)
         # A training that begins anew does not go back to an earlier one.
         before = self._record

@@ -7,6 +7,7 @@ from keras_ff.layers.composite_layer import freeze_parts_of_frozen
 from keras_ff.layers.composite_layer import mark_shared_parts
 from keras_ff.models.compile_config import exclude_from_weight_decay
 from keras_ff.models.compile_config import portable
+from keras_ff.models.trainers import scope_of
 
 
 class ExactSaving:
@@ -97,7 +98,8 @@ class ExactSaving:
         if not self.compiled or self.optimizer is None:
             return
         if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+            with scope_of(self):
+                self.optimizer.build(self.trainable_variables)
 
     def _seed_states(self):
         weights = {id(v) for v in self.weights}

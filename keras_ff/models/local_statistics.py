@@ -76,7 +76,8 @@ class LocalStatistics(keras.metrics.Metric):
         goodness = [ops.cast(scores, "float32") for scores in goodness]
         batch = ops.cast(ops.shape(goodness[0])[0], "float32")
         self.count.assign_add(batch)
-        self.empty_batches.assign_add(ops.cast(batch == 0, "float32"))
+        empty = batch == 0 if portion is None else portion.is_empty()
+        self.empty_batches.assign_add(ops.cast(empty, "float32"))
         self.loss.assign_add(batch * ops.stack(losses))
         self.penalty.assign_add(batch * ops.stack(penalties))
         _count(self.wrong_labels, self.wrong_label, *wrong)

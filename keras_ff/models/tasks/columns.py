@@ -1,6 +1,7 @@
 import numpy as np
 from keras import ops
 
+from keras_ff.labels import largest
 from keras_ff.labels import shape_of
 from keras_ff.models.tasks.task import Task
 
@@ -46,7 +47,7 @@ class Columns(Task):
         y = ops.cast(y, "float32")
         right = self.fits(y)
         number = ops.sum(1.0 - ops.cast(right, "float32"))
-        return number, ops.max(ops.where(right, -float("inf"), y))
+        return number, largest(ops.where(right, -float("inf"), y))
 
     def fits(self, y):
         """Which targets, float32 in an array or a tensor, are right."""

@@ -1,4 +1,5 @@
 from keras_ff import keras_private
+from keras_ff.models.trainers.jax_devices import JaxDevices
 from keras_ff.models.trainers.jax_loop import JaxLoop
 
 
@@ -15,7 +16,7 @@ def _whole(name):
     return method
 
 
-class JaxLoops(keras_private.JaxSync):
+class JaxLoops(JaxDevices, keras_private.JaxSync):
     """Keras's loops on JAX, which may be interrupted at any time.
 
     A step uses up the values of the variables, and Keras writes the new ones

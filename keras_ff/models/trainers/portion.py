@@ -1,3 +1,6 @@
+from keras import ops
+
+
 class Portion:
     """What one of several devices has of a batch: its samples, of how many.
 
@@ -13,6 +16,7 @@ class Portion:
     """
 
     def __init__(self, samples, weight, totals):
+        self.samples = samples
         self._own = samples, weight
         self._totals = totals
 
@@ -23,15 +27,20 @@ class Portion:
             value: scalar.
             loss: the `keras.losses.Loss` that reduced it. `None` for a mean.
         """
-        return value * (divisor(loss, *self._own) / self._divisor(loss))
+        own = divisor(loss, *self._own)
+        return value * ops.divide_no_nan(own, self._divisor(loss))
 
     def whole(self, share):
         """What shares are whose mean, weighted by samples, is their sum."""
-        return share * (self._divisor() / self._own[0])
+        return share * ops.divide_no_nan(self._divisor(), self.samples)
 
     def factor(self, loss):
         """Makes of `whole` shares the losses summed over this device."""
-        return self._divisor(loss) * self._own[0] / self._divisor()
+        return self._divisor(loss) * self.samples / self._divisor()
+
+    def is_empty(self):
+        """Whether no device has a sample."""
+        return self._divisor() == 0
 
     def _divisor(self, loss=None):
         if callable(self._totals):
