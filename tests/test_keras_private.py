@@ -115,6 +115,7 @@ def test_batches_of_any_data():
     assert sizes == [2, 2, 1], "early exit and its calibration"
 
 
+@pytest.mark.only_on("jax")
 def test_opaque_batches_pass_through_keras():
     @keras_private.opaque
     class Batch(tuple):
