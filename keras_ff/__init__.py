@@ -34,6 +34,7 @@ from keras_ff import applications as applications
 from keras_ff import callbacks as callbacks
 from keras_ff import contributions as contributions
 from keras_ff import datasets as datasets
+from keras_ff import distribution as distribution
 from keras_ff import initializers as initializers
 from keras_ff import layers as layers
 from keras_ff import losses as losses

@@ -10,6 +10,7 @@ import keras
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.backend.common.masking import get_keras_mask
 from keras.src.backend.common.masking import set_keras_mask
+from keras.src.distribution.distribution_lib import Distribution as Distribution
 from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import get_data_adapter
 from keras.src.trainers.data_adapters.data_adapter import (
@@ -214,6 +215,17 @@ class JaxSync:
             self._jax_state_synced = False
         super().jax_state_sync()
         self._values_are_written()
+
+
+class LastLogs:
+    """A mixin for models whose last batch gives other logs to a loop."""
+
+    def _last_logs(self, logs):
+        """The logs of a loop, from what the function of its batches gave."""
+        raise NotImplementedError
+
+    def _get_metrics_result_or_logs(self, logs):
+        return super()._get_metrics_result_or_logs(self._last_logs(logs))
 
 
 class TensorFlowBuild:

@@ -33,6 +33,7 @@ NAMES = [
     (MODEL._compile_loss, "built", "no loss of the combined prediction"),
     (MODEL, "_initial_epoch", "a second fit of a resumed model"),
     (MODEL.trainable_variables[0], "_value", "weights after Ctrl-C on JAX"),
+    (MODEL, "_get_metrics_result_or_logs", "logs of layers in stages"),
 ]
 AVERAGING = keras.optimizers.SGD(use_ema=True)
 AVERAGING.build(MODEL.trainable_variables)

@@ -92,6 +92,8 @@ class ForwardForwardModel(ForwardOnlyModel):
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), section 3
     """
 
+    # Its read-out sees the features of all layers.
+    _layers_are_independent = False
     _options = (*ForwardOnlyModel._options, "negatives", "inference")
     _readout_class = ForwardForwardReadout
     _default_loss = ForwardForwardLoss

@@ -100,6 +100,7 @@ class ForwardOnlyModel(LocalLossModel):
     """
 
     _options = ("contribution", "layer_clipnorm", "layer_metrics")
+    _layers_are_independent = True
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

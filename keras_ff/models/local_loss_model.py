@@ -11,6 +11,7 @@ from keras_ff.models.connect import connect
 from keras_ff.models.exact_saving import ExactSaving
 from keras_ff.models.exporting import export
 from keras_ff.models.graph import goodness_tensors
+from keras_ff.models.layer_parallel.in_stages import in_stages
 from keras_ff.models.local_statistics import LocalStatistics
 from keras_ff.models.log_order import in_layer_order
 from keras_ff.models.log_order import layer_of
@@ -57,6 +58,8 @@ class LocalLossModel(
     _options = ()
     _readout_class = Readout
     _default_loss = LocalCrossentropy
+    # Whether a layer's training needs nothing of the layers after it.
+    _layers_are_independent = False
 
     # A signature like `keras.Model`'s keeps stock cloning and loading.
     def __init__(self, *args, **kwargs):
@@ -64,6 +67,7 @@ class LocalLossModel(
         inputs, prediction = self._connect(args, kwargs, options)
         super().__init__(inputs, prediction, **kwargs)
         self._readout = producer(prediction)
+        self._spreads = {}
         goodness = goodness_tensors(self, self._readout)
         task = tasks.get(self.task)(self.num_classes)
         self._statistics = LocalStatistics(
@@ -170,6 +174,7 @@ class LocalLossModel(
         weighted_metrics = kwargs.pop("weighted_metrics", None)
         check_take_logits([metrics, weighted_metrics])
         metrics, weighted_metrics = task.metrics(metrics, weighted_metrics)
+        self._spreads.clear()
         self._readout.task = task.name
         self._statistics.task = task
         super().compile(
@@ -214,6 +219,14 @@ class LocalLossModel(
             training: bool.
         """
         return self.loss(y, y_pred, sample_weight=sample_weight)
+
+    def _losses_take_samples(self):
+        """Whether a loss or a metric may look at the samples."""
+        own = type(self)
+        return (
+            own.compute_loss is not LocalLossModel.compute_loss
+            or own.compute_metrics is not LocalLossModel.compute_metrics
+        )
 
     def fit(
         self,
@@ -262,7 +275,10 @@ class LocalLossModel(
         start_voting(self)
         state = TrainingState(data["x"])
         data["x"] = as_pipeline(data["x"], class_weight)
-        with state.first_of(callbacks, self) as callbacks:
+        with (
+            state.first_of(callbacks, self) as callbacks,
+            in_stages(self, "train"),
+        ):
             return super().fit(
                 epochs=epochs,
                 verbose=verbose,
@@ -286,9 +302,10 @@ class LocalLossModel(
         if not keras_private.is_within_fit(kwargs):
             y, sample_weight = check_data(self, x, y, sample_weight)
             check_sizes(batch_size=batch_size)
-        results = super().evaluate(
-            x, y, batch_size, verbose, sample_weight, *args, **kwargs
-        )
+        with in_stages(self, "test"):
+            results = super().evaluate(
+                x, y, batch_size, verbose, sample_weight, *args, **kwargs
+            )
         raise_if_data_wrong(self)
         return self._in_layer_order(results)
 
@@ -309,7 +326,8 @@ class LocalLossModel(
     def predict(self, x, *args, **kwargs):
         """Combined goodness of samples: logits, or values in regression."""
         check_samples(x)
-        return super().predict(x, *args, **kwargs)
+        with in_stages(self, "predict"):
+            return super().predict(x, *args, **kwargs)
 
     def export(
         self,

@@ -14,9 +14,11 @@ def raise_if_unsound(model, epoch_ended=True):
             tells what the last step made of them.
     """
     try:
+        number = model._unsound_batch()
+        batch = "batch" if number is None else f"batch, number {number},"
         raise_if_data_wrong(
             model,
-            " That batch was not trained on, nor any after it.",
+            f" That {batch} was not trained on, nor any after it.",
         )
         losses, penalties = model._statistics.broken_layers()
         looked_at = losses or penalties or epoch_ended
@@ -107,7 +109,7 @@ def _explain(model, losses, penalties, weights):
             "learning rate, and take the weights from a checkpoint."
         )
         return
-    yield "The weights are those from before that batch."
+    yield _weights_of(model._unsound_batch())
     if losses:
         yield "Look for NaN in the data or lower the learning rate."
         return
@@ -116,6 +118,18 @@ def _explain(model, losses, penalties, weights):
     yield (
         "Its loss without it is finite: look at its regularizers and "
         f"objectives, {found or 'or what it adds to its losses'}."
+    )
+
+
+def _weights_of(number):
+    """Which weights those are, by the number of a batch in stages."""
+    if number is None:
+        return "The weights are those from before that batch."
+    return (
+        f"That was in batch {number} of the epoch (they count from 0). The "
+        "weights of that layer and of those after it are those from before "
+        "that batch; layers before it have learned from the batches that "
+        "were under way."
     )
 
 

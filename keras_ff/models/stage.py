@@ -40,6 +40,10 @@ class Stage(Loops, keras.Model):
         self.alive = alive
         self._plan = plan
 
+    def walk(self, tensors, training):
+        """Runs its layers, see `Plan.walk`."""
+        return self._plan.walk(tensors, training)
+
     def call(self, inputs, training=None):
         tensors = {}
         for key, (tensor, mask) in zip(self.takes, inputs):
@@ -47,8 +51,7 @@ class Stage(Loops, keras.Model):
                 attach_mask(tensor, mask)
             tensors[key] = tensor
         goodness = {
-            call.index: call.run()
-            for call in self._plan.walk(tensors, training)
+            call.index: call.run() for call in self.walk(tensors, training)
         }
         given = [_with_its_mask(tensors[key]) for key in self.gives]
         return [goodness[self.exit], *given]

@@ -116,6 +116,8 @@ def _is_finite(value):
 
 
 def _start_epoch(model):
+    if model._spread is not None:
+        model._spread.number = 0
     model._seed_epoch([model._shuffle_seed(), model.epoch])
     for part in getattr(model, "local_layers", model.layers):
         for layer in keras_private.all_layers(part):

@@ -21,6 +21,11 @@ if keras.backend.backend() == "tensorflow":
 elif keras.backend.backend() == "jax":
     from keras_ff.models.trainers.jax import LocalTrainer as LocalTrainer
     from keras_ff.models.trainers.jax import process_index as process_index
+    from keras_ff.models.trainers.jax_device import StageDevice as StageDevice
+    from keras_ff.models.trainers.jax_device import list_devices as list_devices
+    from keras_ff.models.trainers.jax_device import (
+        num_processes as num_processes,
+    )
     from keras_ff.models.trainers.jax_loops import JaxLoops as Loops
     from keras_ff.models.trainers.jax_weights import (
         whole_weights as whole_weights,
@@ -32,3 +37,10 @@ else:
     from keras_ff.models.trainers.scopes import whole_weights as whole_weights
     from keras_ff.models.trainers.torch import LocalTrainer as LocalTrainer
     from keras_ff.models.trainers.torch import process_index as process_index
+    from keras_ff.models.trainers.torch_device import StageDevice as StageDevice
+    from keras_ff.models.trainers.torch_device import (
+        list_devices as list_devices,
+    )
+    from keras_ff.models.trainers.torch_device import (
+        num_processes as num_processes,
+    )

@@ -3,10 +3,11 @@ import keras
 
 from keras_ff import keras_private
 from keras_ff.models.trainers.jax_loops import JaxLoops
+from keras_ff.models.trainers.jax_stages import JaxStages
 from keras_ff.models.trainers.local_step import LocalStep
 
 
-class LocalTrainer(LocalStep, JaxLoops):
+class LocalTrainer(JaxStages, LocalStep, JaxLoops):
     """The local step on JAX: one `value_and_grad` a layer in one function."""
 
     def train_step(self, state, data):

@@ -44,15 +44,13 @@ class LocalStep:
     # The `Portion` of the batch at work, where devices share it.
     _portion = None
 
+    # The `Spread` that runs the loop at work, if a `LayerParallel` is in force.
+    _spread = None
+
     def _learn(self, data):
         """Runs a training step up to the optimizer; returns `Learned`."""
         x, y, sample_weight = self._unpack(data)
-        gradients = Gradients(
-            self._differentiate,
-            self._reduce,
-            ops.cast(self.optimizer.scale_loss(ops.ones(())), "float32"),
-            self._readout.layer_clipnorm,
-        )
+        gradients = self._no_gradients_yet()
         logs = self._log_batch(self._local_pass(x, y, sample_weight, gradients))
         sound = self._statistics.is_sound()
         found, finite = gradients.of(self.trainable_variables)
@@ -61,6 +59,14 @@ class LocalStep:
             gradients=found,
             sound=sound,
             kept=ops.logical_and(sound, finite),
+        )
+
+    def _no_gradients_yet(self):
+        return Gradients(
+            self._differentiate,
+            self._reduce,
+            ops.cast(self.optimizer.scale_loss(ops.ones(())), "float32"),
+            self._readout.layer_clipnorm,
         )
 
     def _test(self, data):
@@ -211,6 +217,9 @@ class LocalStep:
     def _values_of_replicas(self, variable):
         """The value that each replica counted in a variable, in NumPy."""
         return [ops.convert_to_numpy(variable)]
+
+    def _unsound_batch(self):
+        """The number of the batch that was not sound, where it is known."""
 
     def _reduce(self, gradients):
         """Starts to add gradients up over all devices; see `Gradients`."""

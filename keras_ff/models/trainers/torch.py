@@ -5,9 +5,10 @@ import numpy as np
 import torch
 
 from keras_ff.models.trainers.local_step import LocalStep
+from keras_ff.models.trainers.torch_stages import TorchStages
 
 
-class LocalTrainer(LocalStep):
+class LocalTrainer(TorchStages, LocalStep):
     """The local step on PyTorch: a layer's graph is freed before the next."""
 
     @torch.no_grad()

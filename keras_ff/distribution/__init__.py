@@ -1,0 +1,3 @@
+"""Ways to train on several devices, beside those of `keras.distribution`."""
+
+from keras_ff.distribution.layer_parallel import LayerParallel as LayerParallel

@@ -1,0 +1,1 @@
+"""A model's layers in stages that work at the same time."""
