@@ -306,9 +306,14 @@ class LogOrder:
         return values + [logs[key] for key in metrics if key in last]
 
 
-def end_jax_training(model):
+def write_jax_state(model):
     """Writes the state of a loop on JAX back to the variables."""
     model.jax_state_sync()
+
+
+def end_jax_training(model):
+    """Ends a loop on JAX, whose state is written back to the variables."""
+    write_jax_state(model)
     model._jax_state = None
 
 

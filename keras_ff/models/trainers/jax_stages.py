@@ -1,5 +1,6 @@
 import jax
 
+from keras_ff import keras_private
 from keras_ff.models.trainers.stages import Stages
 
 
@@ -50,4 +51,4 @@ class JaxStages(Stages):
         )
 
     def _settle(self):
-        self.jax_state_sync()
+        keras_private.write_jax_state(self)
