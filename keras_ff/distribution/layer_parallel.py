@@ -94,19 +94,17 @@ class LayerParallel(Distribution):
         self.stages = stages
         mesh = None
         if devices is not None:
-            mesh = keras.distribution.DeviceMesh(
-                (len(devices),), ["stage"], devices
-            )
-        super().__init__(mesh)
+            # What is not in stages runs on the first device.
+            mesh = keras.distribution.DeviceMesh((1,), ["batch"], devices[:1])
+        super().__init__(mesh, batch_dim_name="batch")
 
     @property
     def num_model_replicas(self):
         return 1
 
     def get_data_layout(self, data_shape):
-        # The first stage takes the data.
-        mesh = keras.distribution.DeviceMesh((1,), ["batch"], self.devices[:1])
-        return keras.distribution.TensorLayout([None] * len(data_shape), mesh)
+        axes = ["batch", *[None for _ in data_shape[1:]]]
+        return keras.distribution.TensorLayout(axes, self.device_mesh)
 
     def get_variable_layout(self, variable):
         return None

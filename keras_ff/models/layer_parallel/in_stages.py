@@ -3,6 +3,7 @@ import contextlib
 import keras
 
 from keras_ff.distribution import LayerParallel
+from keras_ff.models.batches import undistributed
 
 
 @contextlib.contextmanager
@@ -13,7 +14,10 @@ def in_stages(model, kind):
         model: a `LocalLossModel`.
         kind: `"train"`, `"test"` or `"predict"`.
     """
+    before = model._spread
     distribution = keras.distribution.distribution()
+    if distribution is None and before is not None:
+        distribution = before.distribution
     if not isinstance(distribution, LayerParallel):
         yield
         return
@@ -22,7 +26,6 @@ def in_stages(model, kind):
     check_can_spread(model, kind)
     if kind == "train" and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    before = model._spread
     if before is not None:
         model._settle()
     name = f"{kind}_function"
@@ -31,7 +34,9 @@ def in_stages(model, kind):
     setattr(model, name, model._function_in_stages(spread))
     model._spread = spread
     try:
-        yield
+        # Keras's loops are those of one device.
+        with undistributed():
+            yield
     finally:
         model._settle()
         setattr(model, name, function)
