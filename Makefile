@@ -1,6 +1,8 @@
 # Everything sets itself up in .venv; that is fast when nothing changed.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt
 BACKENDS ?= tensorflow jax torch
 WORKERS ?= 2
 
@@ -10,15 +12,13 @@ setup clean
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml
+.venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), \
 	'keras_ff needs Python 3.11 or newer, found ' + sys.version"
 	@echo "Setting up .venv (a few minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	--editable ".[dev]"
+	@$(PIP) torch
+	@$(PIP) --editable ".[dev]"
 	@touch $@
 
 demo: setup
@@ -68,8 +68,7 @@ docs-test: docs
 	@SITE=site KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/website
 
 .venv/.docs: .venv/.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	--editable ".[docs]"
+	@$(PIP) --editable ".[docs]"
 	@touch $@
 
 clean:
