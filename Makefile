@@ -24,12 +24,13 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/python -m demo
 
-# One process a backend, as Keras has one backend a process.
+# One process a backend, as Keras has one backend a process. Bytecode is kept:
+# pytest rewrites every assertion, which takes each process seconds.
 test: setup
 	@failed=0; for backend in $(BACKENDS); do \
 	echo "== $$backend"; \
-	KERAS_BACKEND=$$backend $(BIN)/python -m pytest -q -n $(WORKERS) \
-	--dist worksteal \
+	PYTHONDONTWRITEBYTECODE= KERAS_BACKEND=$$backend \
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal \
 	$(PYTEST_ARGS) || failed=1; \
 	done; exit $$failed
 

@@ -6,6 +6,8 @@ import os
 import pathlib
 import sys
 
+import pytest
+
 _THREADS = max(
     1,
     min(2, os.cpu_count() or 1)
@@ -29,22 +31,14 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-try:
-    # Importing TensorFlow before PyTorch breaks either on some machines.
-    import torch
-
-    torch.set_num_threads(_THREADS)
-except ModuleNotFoundError:
-    pass
-
-import keras  # noqa: E402
-import pytest  # noqa: E402
-
-keras.config.disable_traceback_filtering()
 _tests = itertools.count(1)
 
 
 def pytest_configure(config):
+    # The process that hands out the tests has no need of Keras.
+    workers = config.getoption("numprocesses", None)
+    if hasattr(config, "workerinput") or not workers:
+        _import_keras()
     for marker in (
         "only_on(backend): skip it on the other backends",
         "eager(on=True): no graph on TensorFlow, which takes long to make",
@@ -52,8 +46,23 @@ def pytest_configure(config):
         config.addinivalue_line("markers", marker)
 
 
+def _import_keras():
+    global keras
+    try:
+        # Importing TensorFlow before PyTorch breaks either on some machines.
+        import torch
+
+        torch.set_num_threads(_THREADS)
+    except ModuleNotFoundError:
+        pass
+    import keras
+
+    keras.config.disable_traceback_filtering()
+
+
 def pytest_collection_modifyitems(items):
-    """What no backend changes runs on one of them."""
+    """What no backend changes runs on one of them; what takes long is first."""
+    items.sort(key=lambda item: not hasattr(item.module, "python_processes"))
     for item in items:
         marker = item.get_closest_marker("only_on")
         if marker and keras.backend.backend() not in marker.args:

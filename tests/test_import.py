@@ -10,6 +10,7 @@ import textwrap
 
 import keras
 import pytest
+import python_processes
 
 BACKEND = keras.backend.backend()
 ROOT = pathlib.Path(__file__).parents[1]
@@ -116,7 +117,7 @@ def test_missing_backend_names_the_extra_to_install():
 
 @pytest.mark.only_on("torch")
 def test_backend_changed_after_keras_was_imported():
-    run = python(
+    code = textwrap.dedent(
         f"""
         import os
         import keras
@@ -124,6 +125,8 @@ def test_backend_changed_after_keras_was_imported():
         import keras_ff
         """
     )
+    # `import keras` takes longest.
+    run = python_processes.run(["-c", code])
     assert run.returncode != 0
     error = run.stderr.strip().splitlines()[-1]
     assert error.startswith("ImportError")

@@ -1,24 +1,17 @@
 """A killed training, resumed, ends as if it had not been killed."""
 
-import os
 import pathlib
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import python_processes
 
 SCRIPT = pathlib.Path(__file__).with_name("resume_script.py")
 
 
 def run(data, folder, output, *kill):
-    return subprocess.run(
-        [sys.executable, SCRIPT, data, folder, output, *kill],
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return python_processes.run([SCRIPT, data, folder, output, *kill])
 
 
 # The pipeline is the same on all backends; PyTorch's training keeps no state

@@ -1,9 +1,6 @@
 """The benchmark runs and writes what it promises (no timing is asserted)."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import pytest
@@ -31,20 +28,15 @@ def test_memory_of_a_local_step_does_not_grow_with_depth():
 
 
 @pytest.mark.only_on("torch")
-def test_quick_run_writes_table_json_and_plot(tmp_path):
+def test_quick_run_writes_table_json_and_plot(tmp_path, run_quickly, capsys):
     backend = keras.backend.backend()
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks", "--quick"),
-            *("--backends", backend, "--output", tmp_path),
-        ],
-        cwd=pathlib.Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
+    run_quickly(
+        "benchmarks.__main__",
+        *("--backends", backend, "--output", str(tmp_path)),
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    output = capsys.readouterr().out
     # The limit of two layers and 1.1 times it.
-    assert "0.800" in done.stdout and "at most 0.880" in done.stdout
+    assert "0.800" in output and "at most 0.880" in output
     assert (tmp_path / "local_step.png").stat().st_size > 10_000
 
     results = json.loads((tmp_path / "local_step.json").read_text())
@@ -69,7 +61,7 @@ def test_quick_run_writes_table_json_and_plot(tmp_path):
     arrays = result["array_fit"]
     assert arrays["images"] == 64 and arrays["ratio"] > 0
     assert all(arrays["seconds"][name] > 0 for name in ("keras_ff", "keras"))
-    assert "at most 1.10" in done.stdout
+    assert "at most 1.10" in output
 
     (sizes,) = result["memory"]
     assert sizes["kind"] == "bare" and sizes["depths"] == [2]

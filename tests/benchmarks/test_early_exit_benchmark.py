@@ -1,25 +1,19 @@
 """The early-exit benchmark runs and says what it measured."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 
 @pytest.mark.only_on("torch")
-def test_quick_run_writes_table_and_json(tmp_path):
+def test_quick_run_writes_table_and_json(tmp_path, run_quickly, capsys):
     pytest.importorskip("sklearn")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.early_exit", "--quick"),
-            *("--backends", "torch", "--architectures", "mlp"),
-            *("--losses", "0.01", "1.0", "--output", tmp_path),
-        ],
-        capture_output=True,
-        text=True,
+    run_quickly(
+        "benchmarks.early_exit",
+        *("--backends", "torch", "--architectures", "mlp"),
+        *("--losses", "0.01", "1.0", "--output", str(tmp_path)),
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    output = capsys.readouterr().out
     results = json.loads((tmp_path / "early_exit.json").read_text())
     (found,) = results["backends"]["torch"].values()
     strict, free = found["early_exit"]
@@ -33,4 +27,4 @@ def test_quick_run_writes_table_and_json(tmp_path):
     lost = validation["full_accuracy"] - validation["accuracy"]
     assert lost <= 0.01 + 1e-9
     assert found["seconds"] > 0 and found["cpu_seconds"] > 0
-    assert "speed-up" in done.stdout
+    assert "speed-up" in output

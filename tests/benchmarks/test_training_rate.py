@@ -1,23 +1,17 @@
 """The training rate benchmark runs on this backend and counts right."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 
 @pytest.mark.only_on("torch")
-def test_quick_run_writes_table_and_json(tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.training_rate", "--quick"),
-            *("--backends", "torch", "--output", tmp_path),
-        ],
-        capture_output=True,
-        text=True,
+def test_quick_run_writes_table_and_json(tmp_path, run_quickly, capsys):
+    run_quickly(
+        "benchmarks.training_rate",
+        *("--backends", "torch", "--output", str(tmp_path)),
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    output = capsys.readouterr().out
     results = json.loads((tmp_path / "training_rate.json").read_text())
     (row,) = results["backends"]["torch"]
     # Widths 5, 10, 20, 20 on 32, 16, 8 and 8 pixels.
@@ -33,4 +27,4 @@ def test_quick_run_writes_table_and_json(tmp_path):
     for method, count in products.items():
         assert row[method]["gflop_of_an_image"] == 2 * count / 1e9
         assert row[method]["images_per_second"] > 0
-    assert "CAW-Conv" in done.stdout and "GF/s" in done.stdout
+    assert "CAW-Conv" in output and "GF/s" in output

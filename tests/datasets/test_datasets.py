@@ -1,9 +1,9 @@
-import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
+import python_processes
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
@@ -381,7 +381,7 @@ class TestErrors:
         for name in ["tensorflow", "tensorflow_datasets", "sklearn"]:
             code += f"sys.modules['{name}'] = None\n"
         code += "import keras_ff.datasets"
-        subprocess.run([sys.executable, "-c", code], check=True)
+        python_processes.run(["-c", code], check=True)
 
 
 @pytest.mark.only_on("tensorflow", "jax", "torch")

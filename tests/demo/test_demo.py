@@ -1,13 +1,11 @@
 import base64
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import pytest
+import python_processes
 
 from demo.__main__ import main
 
@@ -19,15 +17,8 @@ LAYERS = [f"conv{i}" for i in range(1, 7)]
 @pytest.mark.only_on("tensorflow")
 def test_a_run_of_one_epoch(tmp_path):
     folder = tmp_path / "new"
-    command = [sys.executable, "-m", "demo", "--epochs", "1", "--seed", "3"]
-    done = subprocess.run(
-        [*command, "--output", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-    )
+    command = ["-m", "demo", "--epochs", "1", "--seed", "3"]
+    done = python_processes.run([*command, "--output", folder], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     check_metrics(json.loads((folder / "metrics.json").read_text()))
     check_figure((folder / "report.png").read_bytes())
