@@ -7,6 +7,8 @@ command goes on where it stopped.
 """
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks import script
@@ -37,19 +39,27 @@ def main():
     results = {"machine": machine.describe(), "rows": []}
     if path.exists():
         results = json.loads(path.read_text())
+    failed = []
     for row in _missing(settings, results["rows"]):
         backend = row.pop("backend")
-        found = processes.run(
-            "benchmarks.memory.one_way",
-            backend,
-            {**row, "repeats": settings["repeats"]},
-            # TensorFlow counts the memory of a CPU only if told to.
-            TF_CPU_ALLOCATOR_USE_BFC="true",
-        )
+        try:
+            found = processes.run(
+                "benchmarks.memory.one_way",
+                backend,
+                {**row, "repeats": settings["repeats"]},
+                # TensorFlow counts the memory of a CPU only if told to.
+                TF_CPU_ALLOCATOR_USE_BFC="true",
+            )
+        except subprocess.CalledProcessError:
+            # Not every backend can go every way; its error is printed.
+            failed.append(f"{row['network']}, {row['way']}, on {backend}")
+            continue
         results["rows"].append({"backend": backend, **found})
         path.write_text(json.dumps(results, indent=2))
     print(table(results["rows"]))
     print(f"\nWritten: {path}")
+    if failed:
+        sys.exit(f"Not measured, see the errors above: {'; '.join(failed)}")
 
 
 def _missing(settings, rows):

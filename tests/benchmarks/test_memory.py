@@ -1,6 +1,7 @@
 """Memory of networks by way of training, at a small size."""
 
 import json
+import subprocess
 import sys
 from unittest import mock
 
@@ -71,3 +72,29 @@ def test_figures_are_written_at_once_and_taken_once(tmp_path, capsys):
         "| jax | transformer, 64 px, 2 | local, 8 | 1 | 0.25 | 2 | 2 |"
         in capsys.readouterr().out
     )
+
+
+def test_a_way_that_a_backend_cannot_go(tmp_path, capsys):
+    def run(module, backend, settings, **environment):
+        if settings["way"] == "backpropagation":
+            raise subprocess.CalledProcessError(1, module)
+        return {
+            "network": "transformer",
+            "way": settings["way"],
+            "image_size": 64,
+            "batch_size": 2,
+            "peak_bytes": 2**20,
+            "gradient_bytes": 0,
+            "seconds_per_image": None,
+        }
+
+    arguments = ["memory", "--quick", "--backends", "jax", "--output"]
+    with (
+        mock.patch.object(sys, "argv", [*arguments, str(tmp_path)]),
+        mock.patch.object(memory.processes, "run", run),
+        pytest.raises(SystemExit, match="transformer, backprop.*, on jax"),
+    ):
+        memory.main()
+    (row,) = json.loads((tmp_path / "memory.json").read_text())["rows"]
+    assert row["way"] == "local_8"
+    assert "| local, 8 | 1 |  | 1 |" in capsys.readouterr().out
