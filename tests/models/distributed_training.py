@@ -1,17 +1,20 @@
-"""Prints how far training on several devices is from training on one.
+"""Tells how far training on several devices is from training on one.
 
-A process of its own: devices are made before a backend starts.
+Programs of their own: devices and processes are made before a backend starts.
+The first argument is a folder for what is found; of several processes of JAX
+there follow the port of the first and the number of this one.
 """
 
 import contextlib
 import json
 import os
+import pathlib
 import sys
-import tempfile
+import time
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=4"
+    + f" --xla_force_host_platform_device_count={2 if sys.argv[2:] else 4}"
 )
 
 import keras
@@ -23,9 +26,12 @@ from tiny_models import numpy
 from keras_ff.callbacks import Backup
 from keras_ff.contributions import LossAware
 from keras_ff.losses import LocalCrossentropy
+from keras_ff.models.trainers import whole_weights
 
-BACKEND = keras.backend.backend()
-JAX = BACKEND == "jax"
+JAX = keras.backend.backend() == "jax"
+FOLDER = pathlib.Path(sys.argv[1])
+PROCESSES = 2 if sys.argv[2:] else 1
+RANK = int(sys.argv[3]) if sys.argv[2:] else 0
 DATA = data(17)
 HELD_OUT = data(13, seed=1)
 WEIGHTS = np.linspace(0, 2, 17).astype("float32")
@@ -36,6 +42,11 @@ class OneDevice:
         return contextlib.nullcontext()
 
 
+if sys.argv[2:]:
+    import jax
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    keras.distribution.initialize(f"127.0.0.1:{sys.argv[2]}", PROCESSES, RANK)
 if JAX:
     from keras.distribution import DataParallel
     from keras.distribution import DeviceMesh
@@ -82,7 +93,7 @@ def train(devices):
         found = model.calibrate_early_exit(*HELD_OUT, batch_size=8)
         left = model.predict_early_exit(HELD_OUT[0], found.threshold, 8)
         return model, {
-            "weights": model.get_weights(),
+            "weights": whole(model),
             "logs": list(history.values()),
             # Fewer samples than devices.
             "evaluate": model.evaluate(*data(1), verbose=0),
@@ -155,23 +166,90 @@ def resumed(devices):
         with devices.scope():
             return made()
 
-    with tempfile.TemporaryDirectory() as folder:
-        with devices.scope() if JAX else contextlib.nullcontext():
-            fit(start(), f"{folder}/stopped", 1)
-            stopped = fit(start(), f"{folder}/stopped", 2)
-            straight = fit(start(), f"{folder}/straight", 2)
-    pairs = zip(stopped.get_weights(), straight.get_weights())
+    with devices.scope() if JAX else contextlib.nullcontext():
+        fit(start(), FOLDER / "stopped", 1)
+        stopped = fit(start(), FOLDER / "stopped", 2)
+        straight = fit(start(), FOLDER / "straight", 2)
+    pairs = zip(whole(stopped), whole(straight))
     return max(float(np.abs(a - b).max()) for a, b in pairs)
 
 
 def saved(devices):
     """How far a model is from itself, saved and loaded."""
-    with tempfile.TemporaryDirectory() as folder, devices.scope():
+    with devices.scope():
         model, found = train(devices)
-        model.save(f"{folder}/model.keras")
-        loaded = keras.saving.load_model(f"{folder}/model.keras")
-        pairs = zip(model.get_weights(), loaded.get_weights())
+        model.save(FOLDER / "model.keras")
+        loaded = keras.saving.load_model(FOLDER / "model.keras")
+        pairs = zip(whole(model), whole(loaded))
         return max(float(np.abs(a - b).max()) for a, b in pairs), found
+
+
+def whole(model):
+    with whole_weights(model):
+        return [numpy(variable) for variable in model.weights]
+
+
+def differences():
+    """What is said if the processes are not about to do the same."""
+    said = {}
+    x, y = DATA
+
+    with SEVERAL.scope():
+        model = dense_model(1)
+
+    def attempt(name, labels=y, samples=17, epochs=1, loss=None):
+        model.compile("sgd", loss)
+        try:
+            model.fit(x[:samples], labels[:samples], epochs=epochs, verbose=0)
+        except ValueError as error:
+            said[name] = str(error)
+
+    with SEVERAL.scope():
+        attempt("labels", labels=(y + RANK) % 3)
+        attempt("samples", samples=17 - RANK)
+        attempt("epochs", epochs=1 + RANK)
+        attempt("loss", loss=LocalCrossentropy(0.1 * RANK))
+    return said
+
+
+def from_datasets():
+    """Validation that does not divide into whole batches."""
+    from keras_ff import datasets
+    from keras_ff import layers
+    from keras_ff import models
+
+    train, held_out, _ = datasets.load("digits", batch_size=500)
+    with SEVERAL.scope():
+        model = models.ForwardOnlyModel(
+            [
+                keras.Input((8, 8, 1)),
+                keras.layers.Flatten(),
+                layers.CAWDense(20, 10, dropout=0.0),
+            ]
+        )
+        model.compile("sgd")
+        return model.fit(train, validation_data=held_out, verbose=0).history
+
+
+def died():
+    """What a process says whose neighbor dies, and after how many seconds."""
+    start = time.monotonic()
+    leave = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: RANK and epoch and os._exit(1)
+    )
+    with SEVERAL.scope():
+        model = made()
+        backup = Backup(FOLDER / "died")
+        try:
+            model.fit(
+                *DATA,
+                validation_data=HELD_OUT,
+                epochs=9,
+                callbacks=[backup, leave],
+                verbose=0,
+            )
+        except Exception as error:
+            return error.__notes__, time.monotonic() - start
 
 
 model, one = train(OneDevice())
@@ -184,10 +262,11 @@ result = {
     "resumed": resumed(SEVERAL),
 }
 if JAX:
-    from benchmarks.measure.all_reduces import all_reduces
-
     result["saved"], sharded = saved(SHARDED)
     result["sharded"] = distance(sharded, one)
+if JAX and PROCESSES == 1:
+    from benchmarks.measure.all_reduces import all_reduces
+
     with SEVERAL.scope():
         deep = dense_model(6)
         deep.compile("sgd")
@@ -195,6 +274,9 @@ if JAX:
         names = [layer.name for layer in deep.local_layers]
         found = all_reduces(deep, *data(8), names)
         result["all-reduces"] = found.number, found.waits
+elif JAX:
+    result["differences"] = differences()
+    result["datasets"] = from_datasets()
 else:
     server = object.__new__(tf.distribute.ParameterServerStrategy)
     try:
@@ -202,5 +284,10 @@ else:
         model.compile()
     except ValueError as error:
         result["server"] = str(error)
-with open(sys.argv[1], "w") as file:
-    json.dump(result, file)
+place = FOLDER / f"{RANK}.json"
+place.write_text(json.dumps(result))
+if PROCESSES > 1:
+    # The last: no process lives on without the others.
+    result["died"] = died()
+    place.write_text(json.dumps(result))
+    os._exit(0)

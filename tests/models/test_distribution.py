@@ -1,7 +1,9 @@
 """Several devices or processes train as one."""
 
 import json
+import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -12,17 +14,28 @@ SCRIPT = pathlib.Path(__file__).parent / "distributed_training.py"
 JAX = keras.backend.backend() == "jax"
 
 
-def run(script, folder, timeout):
-    """What a program found that makes its devices or processes itself."""
-    place = folder / "found.json"
-    done = subprocess.run(
-        [sys.executable, script, place],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
-    return json.loads(place.read_text())
+def run(folder, processes=1, timeout=600):
+    """What programs found that make their devices or processes themselves."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    started = [
+        subprocess.Popen(
+            [sys.executable, SCRIPT, folder]
+            + ([port, str(rank)] if processes > 1 else []),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    try:
+        said = [process.communicate(timeout=timeout)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    files = [folder / f"{rank}.json" for rank in range(processes)]
+    assert all(map(os.path.exists, files)), "".join(x[-3000:] for x in said)
+    return [json.loads(file.read_text()) for file in files]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +43,16 @@ def found(tmp_path_factory):
     """What virtual devices found, in one program."""
     if keras.backend.backend() == "torch":
         pytest.skip("PyTorch has one device of the CPU")
-    return run(SCRIPT, tmp_path_factory.mktemp("devices"), timeout=600)
+    (found,) = run(tmp_path_factory.mktemp("devices"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """What two processes of JAX found, in one program."""
+    if not JAX:
+        pytest.skip("Processes of JAX")
+    return run(tmp_path_factory.mktemp("processes"), 2)
 
 
 def test_several_devices_train_as_one(found):
@@ -67,3 +89,42 @@ def test_no_layer_waits_forward_for_gradients_of_the_last(found):
 def test_strategies_that_cannot_train_local_layers_are_named(found):
     assert "ParameterServerStrategy" in found["server"]
     assert "JAX or PyTorch" in found["server"]
+
+
+def test_two_processes_of_jax_train_as_one(processes):
+    """On two devices each; whole weights and sharded ones."""
+    for found in processes:
+        for row in ("several", "sharded"):
+            for name, distance in found[row].items():
+                assert distance < 1e-5, (row, name)
+        assert found["moved"] == 0
+        assert "Received: 77 (2 such labels)" in found["message"]
+
+
+def test_two_processes_of_jax_save_and_resume(processes):
+    for found in processes:
+        assert found["resumed"] == found["saved"] == 0
+
+
+def test_two_processes_of_jax_take_data_of_load(processes):
+    first, second = (found["datasets"] for found in processes)
+    assert first == second
+    assert {"loss", "val_loss"} <= set(first)
+
+
+def test_two_processes_of_jax_that_differ_are_refused(processes):
+    for found in processes:
+        said = found["differences"]
+        for name, words in {
+            "labels": "other data",
+            "samples": "other data",
+            "epochs": "other epochs",
+            "loss": "other loss",
+        }.items():
+            assert f"process 1 has {words} than process 0" in said[name], name
+
+
+def test_a_process_of_jax_that_dies_ends_the_others(processes):
+    (message,), seconds = processes[0]["died"]
+    assert "Process 0 of 2 may have lost touch with another one" in message
+    assert seconds < 120

@@ -5,6 +5,7 @@ from keras import tree
 
 from keras_ff import keras_private
 from keras_ff.models.batches import undistributed
+from keras_ff.models.trainers.same import described_arrays
 
 
 @keras_private.opaque
@@ -47,6 +48,18 @@ class PlacedBatches(keras_private.DataAdapter):
                 *data, batch_size, steps, shuffle, class_weight
             )
 
+        self._data = data
+
+    def described(self):
+        """What all processes must have in common."""
+        x, *_ = self._data
+        number = f"{self.num_batches} batches"
+        if isinstance(x, keras.utils.PyDataset):
+            return number, described_arrays(x[0])
+        if all(hasattr(leaf, "dtype") for leaf in tree.flatten(x)):
+            return number, described_arrays(self._data)
+        return number
+
     def get_jax_iterator(self):
         for batch in self.adapter.get_jax_iterator():
             batch = batch if isinstance(batch, (tuple, list)) else (batch,)
@@ -77,6 +90,9 @@ class OwnBatches(PlacedBatches):
     def __init__(self, group, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._group = group
+
+    def described(self):
+        return f"{self.num_batches} batches"
 
     def get_jax_iterator(self):
         batches = iter(self.adapter.get_jax_iterator())

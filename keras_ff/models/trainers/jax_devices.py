@@ -1,3 +1,4 @@
+import jax
 import keras
 
 from keras_ff import keras_private
@@ -8,6 +9,8 @@ from keras_ff.models.trainers.jax_data import placed
 from keras_ff.models.trainers.jax_group import JaxGroup
 from keras_ff.models.trainers.jax_weights import spans_processes
 from keras_ff.models.trainers.jax_weights import whole_weights
+from keras_ff.models.trainers.same import check_same
+from keras_ff.models.trainers.same import described_model
 
 
 class JaxDevices(keras_private.PlacedBuild):
@@ -19,7 +22,19 @@ class JaxDevices(keras_private.PlacedBuild):
     def fit(self, **options):
         if keras.distribution.distribution() is not None:
             options = self._placed_options(options)
-        return super().fit(**options)
+        try:
+            return super().fit(**options)
+        except jax.errors.JaxRuntimeError as error:
+            group = JaxGroup.joined()
+            if group:
+                error.add_note(
+                    f"Process {group.index} of {group.size} may have lost "
+                    "touch with another one, whose own error says why. End "
+                    "all processes and start them again; a "
+                    "keras_ff.callbacks.Backup goes on from its last whole "
+                    "epoch."
+                )
+            raise
 
     def _placed_options(self, options):
         """The arguments of `fit`, with data that lie on the devices."""
@@ -39,6 +54,16 @@ class JaxDevices(keras_private.PlacedBuild):
                 batch_size,
                 options["validation_steps"],
             )
+        group = JaxGroup.joined()
+        if group:
+            names = ("epochs", "initial_epoch", "validation_freq")
+            steps = ("steps_per_epoch", "validation_steps")
+            same = {name: options[name] for name in (*names, *steps)}
+            same["finished epochs"] = self.epoch
+            same["data"] = x.described()
+            same["validation data"] = validation and validation.described()
+            # JAX itself compares variables, when it places them.
+            check_same(group, {**described_model(self), **same})
         verbose = _verbose(options["verbose"])
         return {
             **options,
@@ -61,6 +86,9 @@ class JaxDevices(keras_private.PlacedBuild):
         if distributed and not keras_private.is_within_fit(options):
             x = _placed_data((x, y, sample_weight), batch_size, steps)
             y = sample_weight = batch_size = None
+            group = JaxGroup.joined()
+            if group:
+                check_same(group, {"data": x.described(), "steps": steps})
             verbose = _verbose(verbose)
         return super().evaluate(
             x, y, batch_size, verbose, sample_weight, steps, **options

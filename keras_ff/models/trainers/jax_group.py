@@ -11,6 +11,13 @@ class JaxGroup:
     All of them call the same methods in the same order.
     """
 
+    advice = (
+        "Every process is given all of the data and takes its share of each "
+        "batch; what is its own part already needs a distribution made with "
+        "auto_shard_dataset=False. keras.distribution.initialize gives all "
+        "processes one seed: make the model after it."
+    )
+
     def __init__(self):
         self.index = jax.process_index()
         self.size = jax.process_count()

@@ -5,6 +5,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from keras_ff import keras_private
+from keras_ff.models.batches import undistributed
 
 
 @contextlib.contextmanager
@@ -12,15 +13,17 @@ def whole_weights(model):
     """A context in which every process can read all of a model's weights.
 
     All processes that train it together enter it. What lies on devices of
-    several processes is in the host's memory meanwhile: sharded weights have
-    to be gathered, and Keras compares whole ones among the processes.
+    several processes is in the host's memory meanwhile. A process may then
+    save alone: what variables Keras makes on its way (docs/upstream.md) are
+    not placed on the devices of all, which all would have to take part in.
     """
     spread = _spread(model)
     values = [v.value for v in spread]
     for variable, value in zip(spread, values):
         keras_private.set_value(variable, _on_host(value))
     try:
-        yield
+        with undistributed():
+            yield
     finally:
         for variable, value in zip(spread, values):
             keras_private.set_value(variable, value)
