@@ -26,6 +26,8 @@ from reference.backend import has_channels_first
 from keras_ff import layers
 from keras_ff import losses
 
+# Python of ours, which is the same on all backends.
+once = pytest.mark.only_on("torch")
 each_layer = pytest.mark.parametrize("name", LAYERS)
 each_plain_layer = pytest.mark.parametrize("name", PLAIN)
 
@@ -115,6 +117,7 @@ def test_config_has_every_argument(name):
     assert config["name"] == layer.name
 
 
+@once
 @each_layer
 def test_config_round_trip(name):
     case = LAYERS[name]
@@ -158,6 +161,7 @@ def test_customised_layers_have_no_default_left():
     assert same <= allowed | pooled | rest
 
 
+@once
 @pytest.mark.parametrize(
     ("name", "count"),
     [
@@ -288,6 +292,7 @@ def test_number_of_trainable_variables(name):
     assert layer.trainable_variables == []
 
 
+@once
 @each_layer
 def test_training_flag(name):
     case = LAYERS[name]
@@ -348,6 +353,7 @@ def test_data_format_argument_reaches_all_parts(make):
     np.testing.assert_allclose(numpy(goodness), numpy(last(x)[1]), atol=1e-5)
 
 
+@once
 @pytest.mark.parametrize("name", DENSE_LAYERS)
 def test_dense_layers_have_no_data_format(name):
     last = built(name)
@@ -374,6 +380,7 @@ def test_dense_layers_of_sequences_have_no_data_format(normalization):
         np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-6)
 
 
+@once
 @each_layer
 def test_standalone_call_builds_the_layer(name):
     case = LAYERS[name]

@@ -318,6 +318,20 @@ def test_integer_column_and_one_hot_labels_train_alike():
     assert_close(one_hot, integers)
 
 
+def test_one_model_is_told_both_kinds_of_labels_in_turn():
+    x, y = data(BATCH)
+    model = dense_model()
+    model.compile(optimizer=sgd(), metrics=["accuracy"])
+    found = [
+        model.evaluate(x, labels, verbose=0)
+        for labels in (y, np.eye(CLASSES, dtype="float32")[y], y)
+    ]
+    right = model.predict(x, verbose=0).argmax(axis=-1) == y
+    for _, value in found:
+        assert value == pytest.approx(right.mean())
+    assert_close(found[1:], found[:1] * 2)
+
+
 def test_the_two_crossentropies_of_keras_train_alike():
     integers = results_with(
         "integers",
