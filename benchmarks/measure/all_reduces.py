@@ -17,11 +17,13 @@ class AllReduces(NamedTuple):
         number: how often devices add something up, of one or more tensors.
         bytes: how much, over the step.
         waits: how many of them the forward pass of the next layer waits for.
+        memory: bytes of temporary memory of the step, on each device.
     """
 
     number: int
     bytes: int
     waits: int
+    memory: int
 
 
 def all_reduces(model, x, y, layers=()):
@@ -35,7 +37,8 @@ def all_reduces(model, x, y, layers=()):
     Returns:
         `AllReduces`.
     """
-    instructions = _entry(_compiled(model, x, y))
+    program = _compiled(model, x, y)
+    instructions = _entry(program.as_text())
     found, total = {}, 0
     # What each instruction waits for, directly or not.
     waits = {}
@@ -52,7 +55,8 @@ def all_reduces(model, x, y, layers=()):
             if f"jvp({layer})" in origin and "transpose" not in origin:
                 awaited |= waits[name]
         late += any(f"transpose(jvp({before}))" in found[x] for x in awaited)
-    return AllReduces(len(found), total, late)
+    memory = program.memory_analysis().temp_size_in_bytes
+    return AllReduces(len(found), total, late, memory)
 
 
 def _compiled(model, x, y):
@@ -74,7 +78,7 @@ def _compiled(model, x, y):
     step = jax.jit(
         model.train_step, donate_argnums=0, out_shardings=(None, shardings)
     )
-    return step.lower(state, batch).compile().as_text()
+    return step.lower(state, batch).compile()
 
 
 def _entry(text):
