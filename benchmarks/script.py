@@ -36,8 +36,10 @@ def parse(parser, quick):
     return vars(parser.parse_args())
 
 
-def measure_backends(module, settings, file_name):
+def measure_backends(module, settings, file_name, **environment):
     """Runs a module on every backend; what there is is written after each.
+
+    Its processes see `environment` besides this one's.
 
     Returns the results: settings, machine, and by backend what `module`
     measured.
@@ -50,7 +52,7 @@ def measure_backends(module, settings, file_name):
         "backends": {},
     }
     for backend in settings["backends"]:
-        found = processes.run(module, backend, settings)
+        found = processes.run(module, backend, settings, **environment)
         results["backends"][backend] = found
         path.write_text(json.dumps(results, indent=2))
     print(f"Written: {path}")

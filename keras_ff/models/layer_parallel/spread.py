@@ -51,6 +51,8 @@ class Spread:
         self._functions = [
             self._compiled(self._step_of(unit)) for unit in self._units
         ]
+        # What each unit took when it was measured.
+        self.seconds = None
         self._stages = None
         self._stations = []
         self._pipeline = None
@@ -200,6 +202,7 @@ class Spread:
                 turn = self._turn(i, own, device.put(sound))
                 measured.append(seconds(turn, item, device))
                 turn(item)
+        self.seconds = measured
         return cut(measured, len(self._devices))
 
     def _take_logs(self, future):

@@ -1,0 +1,1 @@
+"""What crosses links when networks train on many devices, and what waits."""
