@@ -129,77 +129,91 @@ def stages_of(layers, number):
     return [[layers[i] for i in part] for part in parts]
 
 
-def pipelined_backprop(layers, devices, link, micro_batches=8):
+def pipelined_backprop(layers, devices, link, micro_batches=None):
     """A pipeline (GPipe) of as many stages as there are layers, at most.
 
     Activations go up and gradients down, a part of the batch after another;
     between a batch's first and last part stages stand idle. More devices than
     layers are several pipelines, which add their gradients up afterwards.
+
+    Args:
+        micro_batches: int, how many parts. Defaults to four a stage, as GPipe
+            advises.
     """
-    return _in_stages(layers, devices, link, micro_batches)
+    rows, stages, samples = _in_stages(layers, devices)
+    number = len(stages)
+    parts = micro_batches or 4 * number
+    ideal, slowest = _lengths(layers, stages, samples)
+    largest = _largest_between(stages, samples)
+    part = slowest / parts
+    hop = largest / parts / link.bandwidth + (link.latency if largest else 0)
+    # Forward and backward each fill and empty the row; a hop is seen where it
+    # takes longer than a part computes, and at every stage of the filling.
+    row = sum(
+        (number - 1) * (work + hop) + parts * max(work, hop)
+        for work in (FORWARD * part, (1 - FORWARD) * part)
+    )
+    weights = max(sum(x.weights for x in stage) for stage in stages)
+    reduced, reducing = all_reduce(weights, rows, link)
+    sending = 2 * parts * hop + reducing
+    bubble = (number - 1) * part
+    seconds = row + reducing
+    return Cost(
+        seconds,
+        ideal,
+        2 * largest + reduced,
+        sending,
+        _hidden(seconds - slowest - bubble, sending),
+        slowest - ideal + bubble,
+    )
 
 
 def layer_parallel_local(layers, devices, link):
     """Stages as in a pipeline, but nothing comes back, so none waits.
 
-    Of a stage's layers the gradients are added up over several such rows
-    while the next layers compute.
+    Features leave while the next batch is computed. More devices than layers
+    are several rows, which add the gradients of a layer up while the next
+    layers of its stage compute.
     """
-    return _in_stages(layers, devices, link, None)
+    rows, stages, samples = _in_stages(layers, devices)
+    ideal, slowest = _lengths(layers, stages, samples)
+    largest = _largest_between(stages, samples)
+    cost = _row_of_local(stages, samples, rows, link)
+    leaving = largest / link.bandwidth + (link.latency if largest else 0)
+    seconds = max(cost.seconds, leaving)
+    sending = cost.sending + leaving
+    return Cost(
+        seconds,
+        ideal,
+        largest + cost.sent,
+        sending,
+        _hidden(seconds - slowest, sending),
+        slowest - ideal,
+    )
 
 
-def _in_stages(layers, devices, link, micro_batches):
-    """A row of stages, or several; each is given a batch for each stage."""
+def _in_stages(layers, devices):
+    """How many rows, the stages of one, and by what samples grow.
+
+    With as many samples a device, a row takes those of all its stages.
+    """
     number = min(devices, len(layers))
     while devices % number:
         number -= 1
-    rows = devices // number
-    stages = stages_of(layers, number)
-    # With as many samples a device, a row takes that many at a time.
-    samples = number
-    total = samples * sum(layer.seconds for layer in layers) / number
-    slowest = samples * max(sum(x.seconds for x in stage) for stage in stages)
-    between = [samples * stage[-1].activation for stage in stages[:-1]]
-    largest = max(between, default=0.0)
-    if micro_batches is None:
-        cost = _row_of_local(stages, samples, rows, link)
-        sent = largest + cost.sent
-        sending = largest / link.bandwidth + (link.latency if largest else 0)
-        # Features leave when the next batch is computed.
-        seconds = max(cost.seconds, sending)
-        waits = (seconds - slowest) if seconds > slowest else 0.0
-        sending += cost.sending
-        return Cost(
-            seconds,
-            total,
-            sent,
-            sending,
-            _hidden(waits, sending),
-            slowest - total,
-        )
-    part = slowest / micro_batches
-    hop = largest / micro_batches / link.bandwidth
-    hop += link.latency if largest else 0.0
-    slots = micro_batches + number - 1
-    # Forward and backward each fill and empty the row; a hop is seen where
-    # it takes longer than a part computes, and at every stage of the filling.
-    forward = max(FORWARD * part, hop)
-    backward = max((1 - FORWARD) * part, hop)
-    fill = 2 * (number - 1) * hop
-    row = slots * (forward + backward) + fill
-    weights = max(sum(x.weights for x in stage) for stage in stages)
-    reduced, reducing = all_reduce(weights, rows, link)
-    seconds = row + reducing
-    sending = 2 * micro_batches * hop + reducing
-    idle = (number - 1) * part
-    waits = seconds - slowest - idle
-    return Cost(
-        seconds,
-        total,
-        2 * largest + reduced,
-        sending,
-        _hidden(waits, sending),
-        slowest - total + idle,
+    return devices // number, stages_of(layers, number), number
+
+
+def _lengths(layers, stages, samples):
+    """Seconds of a stage if all were as long, and of the longest."""
+    total = samples * sum(layer.seconds for layer in layers)
+    longest = max(sum(layer.seconds for layer in stage) for stage in stages)
+    return total / len(stages), samples * longest
+
+
+def _largest_between(stages, samples):
+    """The most bytes that go from one stage to the next."""
+    return max(
+        (samples * stage[-1].activation for stage in stages[:-1]), default=0.0
     )
 
 

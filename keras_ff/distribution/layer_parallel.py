@@ -37,8 +37,8 @@ class LayerParallel(Distribution):
       Layers before it have by then learned from the batches under way. The
       error names the layer and the batch. Wrong labels are found by the first
       layer, so no layer learns from them.
-    - On PyTorch dropout draws from one generator for all stages, so that its
-      masks are others than on one device. On JAX they are the same.
+    - On PyTorch dropout without a seed draws from one generator for all
+      stages, so that its masks are others than on one device.
 
     It is for JAX (devices of any kind) and PyTorch (CUDA, or the cores of a
     CPU: its stages share the threads that PyTorch has).
@@ -72,7 +72,7 @@ class LayerParallel(Distribution):
 
     Reference:
 
-    - [Sun et al., 2025](https://www.ijcai.org/proceedings/2025/0689.pdf)
+    - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     """
 
     def __init__(self, devices=None, stages=None):
