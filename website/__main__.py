@@ -37,7 +37,7 @@ def main(arguments=None):
             sort_keys=False,
         )
     )
-    command = [sys.executable, "-m", "zensical", "build", "--clean"]
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
     subprocess.run([*command, "-f", str(CONFIGURATION)], check=True, cwd=ROOT)
     shutil.rmtree(ROOT / "site", ignore_errors=True)
     shutil.move(ROOT / "build" / "site", ROOT / "site")

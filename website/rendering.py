@@ -102,7 +102,7 @@ def render(guide):
 
 
 def _parts(cell, pictures):
-    """A cell and its outputs, each in Markdown."""
+    """A cell, and what it printed and drew, each in Markdown."""
     if cell.cell_type == "markdown":
         yield _relink(cell.source)
         return
@@ -113,8 +113,6 @@ def _parts(cell, pictures):
             yield _fence(_plain(output.text), "text")
         elif "image/png" in data:
             yield _picture(data["image/png"], pictures)
-        elif output.output_type == "execute_result":
-            yield _fence(_plain(data["text/plain"]), "text")
 
 
 def _relink(text):

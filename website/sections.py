@@ -1,10 +1,13 @@
 """Our docstrings for mkdocstrings: sections that Google's style has not."""
 
-import re
+import importlib
 
 import griffe
 
-ARGUMENTS = ("Call arguments",)
+ARGUMENTS = {
+    "Args": "Args:",
+    "Call arguments": "Other Parameters: Call arguments",
+}
 TEXTS = (
     "Input shape",
     "Output shape",
@@ -19,25 +22,31 @@ class Sections(griffe.Extension):
     """Turns them into such as it has, or into text under a heading."""
 
     def on_instance(self, *, obj, **kwargs):
-        if obj.docstring:
-            obj.docstring.value = convert(obj.docstring.value)
+        if not obj.docstring or obj.is_module:
+            return
+        if "{arguments}" in obj.docstring.value:
+            # Filled in when the module is imported.
+            module = importlib.import_module(obj.module.path)
+            obj.docstring.value = getattr(module, obj.name).__doc__
+        obj.docstring.value = convert(obj.docstring.value)
 
 
 def convert(docstring):
     """A docstring that griffe reads as it is meant."""
-    lines, indented = [], False
+    lines, section = [], None
     for line in docstring.splitlines():
-        title = line[:-1] if line.endswith(":") else None
-        if title in ARGUMENTS:
-            lines.append(f"Other Parameters: {title}")
-        elif title in TEXTS:
-            lines += ["", f"**{title}:**", ""]
-            indented = True
-            continue
-        elif re.match(r"\S", line):
-            lines.append(line)
-        else:
-            lines.append(line.removeprefix("    ") if indented else line)
-            continue
-        indented = False
+        if line[:1].strip():
+            section = line.removesuffix(":")
+            if section in ARGUMENTS:
+                line = ARGUMENTS[section]
+            elif section in TEXTS:
+                lines += ["", f"**{section}:**"]
+                line = ""
+        elif section in TEXTS:
+            line = line.removeprefix("    ")
+        elif section in ARGUMENTS and lines[-1].endswith(","):
+            # Several names, in more than a line.
+            if ":" not in lines[-1]:
+                line = f"{lines.pop()} {line.strip()}"
+        lines.append(line)
     return "\n".join(lines)

@@ -26,7 +26,7 @@ def test_every_public_name_has_a_docstring_and_is_on_its_page_once(package):
         helper = getattr(value, "__module__", "") == "keras_ff.checks"
         if not private and not helper:
             assert value.__doc__, f"keras_ff.{package}.{name}"
-            entry = f"::: keras_ff.{package}.{name}\n"
+            entry = f"::: {reference.anchor(package, name)}\n"
             assert page.count(entry) == 1, f"keras_ff.{package}.{name}"
     assert page.count("\n::: ") == len(reference.names(package))
 

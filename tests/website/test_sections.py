@@ -12,6 +12,8 @@ DOCSTRING = """One line.
 
 Args:
     units: int.
+    name, dtype,
+        trainable: as in Keras.
 
 Call arguments:
     inputs: tensor.
@@ -40,6 +42,10 @@ def test_sections_that_google_style_has_not():
         "parameters",
         "other parameters",
         "text",
+    ]
+    assert [parameter.name for parameter in sections[1].value] == [
+        "units",
+        "name, dtype, trainable",
     ]
     assert sections[2].title == "Call arguments"
     assert sections[2].value[0].name == "inputs"
