@@ -12,7 +12,9 @@ from keras.src.backend.common.masking import get_keras_mask
 from keras.src.backend.common.masking import set_keras_mask
 from keras.src.distribution.distribution_lib import Distribution as Distribution
 from keras.src.models.functional import Functional
+from keras.src.trainers import trainer
 from keras.src.trainers.data_adapters import get_data_adapter
+from keras.src.trainers.data_adapters import is_tf_dataset as is_tf_dataset
 from keras.src.trainers.data_adapters.data_adapter import (
     DataAdapter as DataAdapter,
 )
@@ -187,6 +189,27 @@ class PlacedBuild:
 
 def _plain(batch):
     return tuple(batch) if isinstance(batch, tuple) else batch
+
+
+def metrics_result(model):
+    """The results of a model's metrics, whatever its backend adds to them."""
+    base = getattr(trainer, "BaseTrainer", None) or trainer.Trainer
+    return base.get_metrics_result(model)
+
+
+def states(model):
+    """The variables that the layers of a model keep beside their weights.
+
+    Statistics of normalizations and random states are such; what is frozen
+    is not.
+    """
+    found = {}
+    for layer in all_layers(model):
+        for variable in layer._non_trainable_variables:
+            found[id(variable)] = variable
+        for generator in layer._seed_generators:
+            found[id(generator.state)] = generator.state
+    return list(found.values())
 
 
 class JaxSync:

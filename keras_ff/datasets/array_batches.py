@@ -1,5 +1,6 @@
 import math
 import warnings
+import zlib
 
 import keras
 import numpy as np
@@ -9,6 +10,10 @@ from keras import tree
 from keras_ff.checks import check_bool
 from keras_ff.checks import check_integer
 from keras_ff.datasets.extras import import_tensorflow
+from keras_ff.datasets.share_of import share_of
+
+# Bytes of an array whose every row tells it from others.
+_LOOKED_AT = 2**22
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -110,7 +115,42 @@ class ArrayBatches(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches, no {index}.")
         self._warn_if_shuffled(index)
+        return self._of(self._rows(index))
+
+    def share(self, index, part, parts):
+        """One of several shares of a batch, see `BatchShare`."""
         rows = self._rows(index)
+        return self._of(rows[share_of(len(rows), part, parts)])
+
+    def check_shares(self, parts):
+        """Raises if shares of a full batch would be empty."""
+        size = min(self._size, self._batch_size)
+        if size < parts:
+            raise ValueError(
+                f"A batch of {size} samples cannot be shared among {parts} "
+                f"processes. Received: {self._size} samples, batch_size="
+                f"{self._batch_size}, which is that of all processes "
+                "together. Give larger batches, or start fewer processes."
+            )
+
+    def digest(self):
+        """Tells these arrays from others; of large ones some rows only."""
+        return [
+            (
+                *leaf.shape,
+                str(leaf.dtype),
+                zlib.crc32(
+                    np.ascontiguousarray(
+                        ops.convert_to_numpy(
+                            leaf[:: 1 + leaf.nbytes // _LOOKED_AT]
+                        )
+                    )
+                ),
+            )
+            for leaf in tree.flatten(self._arrays)
+        ]
+
+    def _of(self, rows):
         return tree.map_structure(
             lambda array: self._take(array, rows), self._arrays
         )

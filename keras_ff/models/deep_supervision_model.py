@@ -83,6 +83,9 @@ class DeepSupervisionModel(LocalLossModel):
         )
         return {head.name: head for head in heads}
 
+    def _learning_parts(self):
+        return [self] if self.trainable_variables else []
+
     def _local_pass(self, x, y, sample_weight, gradients=None):
         training = gradients is not None
 

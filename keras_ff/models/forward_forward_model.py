@@ -245,6 +245,9 @@ class ForwardForwardModel(ForwardOnlyModel):
             y=ops.convert_to_tensor(y), outputs=outputs, prediction=logits
         )
 
+    def _learning_parts(self):
+        return [self._readout.classifier, *super()._learning_parts()]
+
     def _learn_readout(self, x, y, sample_weight, gradients):
         """Trains the read-out; returns its logits, and if that went well."""
         features = ops.stop_gradient(self._neutral_features(x))

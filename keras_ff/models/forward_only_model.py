@@ -134,6 +134,11 @@ class ForwardOnlyModel(LocalLossModel):
     def _heads(self):
         return {layer.name: layer.head for layer in self.local_layers}
 
+    def _learning_parts(self):
+        layers = self._graph.local_layers
+        order = [layers[i] for i in self._graph.running_order]
+        return [layer for layer in order if layer.trainable_variables]
+
     @property
     def local_layers(self):
         """The local layers, in the order of their goodness."""

@@ -256,19 +256,20 @@ class LocalLossModel(
         in Keras's own random order; with `shuffle=False` they stay as they
         are. Training data with a method `set_epoch(epoch)` is told the epoch.
         """
-        data = fit_data(
-            self,
-            x=x,
-            y=y,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            batch_size=batch_size,
-            steps_per_epoch=steps_per_epoch,
-            shuffle=shuffle,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            validation_batch_size=validation_batch_size,
-        )
+        with self._agreed():
+            data = fit_data(
+                self,
+                x=x,
+                y=y,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                batch_size=batch_size,
+                steps_per_epoch=steps_per_epoch,
+                shuffle=shuffle,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                validation_batch_size=validation_batch_size,
+            )
         warn_if_slow(self.layers)
         keras_private.forget_initial_epoch(self)
         start_lora(self)
@@ -300,8 +301,9 @@ class LocalLossModel(
         **kwargs,
     ):
         if not keras_private.is_within_fit(kwargs):
-            y, sample_weight = check_data(self, x, y, sample_weight)
-            check_sizes(batch_size=batch_size)
+            with self._agreed():
+                y, sample_weight = check_data(self, x, y, sample_weight)
+                check_sizes(batch_size=batch_size)
         with in_stages(self, "test"):
             results = super().evaluate(
                 x, y, batch_size, verbose, sample_weight, *args, **kwargs

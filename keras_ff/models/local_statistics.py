@@ -40,6 +40,8 @@ class LocalStatistics(keras.metrics.Metric):
         self.wrong_label = add("wrong_label", ())
         self.wrong_weights = add("wrong_weights", ())
         self.wrong_weight = add("wrong_weight", ())
+        # A replica without any has zero there.
+        self.examples = [self.wrong_label, self.wrong_weight]
         self.empty_batches = add("empty_batches", ())
         if measures_intervals:
             self.interval_hits = add("interval_hits", (size, size))

@@ -65,10 +65,12 @@ def raise_if_data_wrong(model, consequence=""):
 
 def _wrong(model, number, example):
     """What is wrong over all replicas: how many, and one of them."""
-    counts = model._values_of_replicas(number)
+    number = sum(model._values_of_replicas(number))
+    if not number:
+        return 0, None
+    # What is wrong is never zero.
     examples = model._values_of_replicas(example)
-    found = [(n, value) for n, value in zip(counts, examples) if n]
-    return sum(n for n, _ in found), found[0][1] if found else None
+    return number, next(value for value in examples if value)
 
 
 def broken_weights(model):

@@ -17,8 +17,8 @@ class TrainingState(keras.callbacks.Callback):
     from after the epoch.
 
     Args:
-        data: the training data. If it has `set_epoch`, that is called with
-            the number of finished epochs before every epoch.
+        data: the training data. If it or its `sampler` has `set_epoch`, that
+            is called with the number of finished epochs before every epoch.
     """
 
     async_safe = True
@@ -47,8 +47,10 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         _start_epoch(self.model)
-        if hasattr(self._data, "set_epoch"):
-            self._data.set_epoch(self.model.epoch)
+        # A loader's sampler has an order of its own, too.
+        for data in (self._data, getattr(self._data, "sampler", None)):
+            if hasattr(data, "set_epoch"):
+                data.set_epoch(self.model.epoch)
         self._training_done = False
         self._batches = 0
 
@@ -106,6 +108,7 @@ class TrainingState(keras.callbacks.Callback):
         # Validation follows the training batches of an epoch, if there is any.
         if not self._training_done:
             self._training_done = True
+            self.model._end_pass()
             raise_if_unsound(self.model)
             _update_contribution(self.model, "training")
 

@@ -54,6 +54,13 @@ class Gradients:
         )
         return outputs, ops.isfinite(total)
 
+    def skip(self, part):
+        """Adds nothing to the gradients of a part: there is no sample."""
+        variables = part.trainable_variables
+        found = [ops.zeros_like(v.value) for v in variables]
+        total = ops.zeros((), "float32")
+        self._parts.append((variables, found, total, self._reduce(found)))
+
     def of(self, variables):
         """The gradients of these variables, over all devices.
 

@@ -36,7 +36,7 @@ class LocalTrainer(JaxStages, LocalStep, JaxLoops):
             self.metrics_variables,
         )
         with _scope(variables, state) as scope:
-            logs = self._test(data)
+            logs = self._pass(data)
         return logs, _values(scope, variables)
 
     def _differentiate(self, part, objective, scale, before):

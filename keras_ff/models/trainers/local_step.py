@@ -1,3 +1,4 @@
+import contextlib
 import functools
 from typing import Any
 from typing import NamedTuple
@@ -49,9 +50,8 @@ class LocalStep:
 
     def _learn(self, data):
         """Runs a training step up to the optimizer; returns `Learned`."""
-        x, y, sample_weight = self._unpack(data)
         gradients = self._no_gradients_yet()
-        logs = self._log_batch(self._local_pass(x, y, sample_weight, gradients))
+        logs = self._pass(data, gradients)
         sound = self._statistics.is_sound()
         found, finite = gradients.of(self.trainable_variables)
         return Learned(
@@ -69,10 +69,10 @@ class LocalStep:
             self._readout.layer_clipnorm,
         )
 
-    def _test(self, data):
-        """Evaluates a batch; returns logs."""
+    def _pass(self, data, gradients=None):
+        """Runs a batch, to learn from it or to evaluate it; returns logs."""
         x, y, sample_weight = self._unpack(data)
-        return self._log_batch(self._local_pass(x, y, sample_weight))
+        return self._log_batch(self._local_pass(x, y, sample_weight, gradients))
 
     def _unpack(self, data):
         """A batch, checked, with targets in the shape that losses take."""
@@ -203,16 +203,30 @@ class LocalStep:
             raise ValueError("Labels are needed. Received: y=None")
         check_one_target(y)
         self._task.check_shape(y)
+        self._check_samples(y)
+        check_weight_shape(sample_weight)
+        self._check_form(y)
+
+    def _check_samples(self, y):
         if y.shape[0] == 0:
             raise ValueError(
                 "A batch must hold samples. Received: labels of shape "
                 f"{tuple(y.shape)}"
             )
-        check_weight_shape(sample_weight)
-        self._check_form(y)
+
+    def _learning_parts(self):
+        """The parts that have gradients of their own, in their order."""
+        raise NotImplementedError
 
     def _seed_epoch(self, seed):
         """Seeds the backend's own generator, if Keras draws from it."""
+
+    def _agreed(self):
+        """A context that fails in all processes where it does in one."""
+        return contextlib.nullcontext()
+
+    def _end_pass(self):
+        """Makes what layers keep of their batches the same everywhere."""
 
     def _values_of_replicas(self, variable):
         """The value that each replica counted in a variable, in NumPy."""

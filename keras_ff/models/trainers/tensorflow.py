@@ -28,7 +28,7 @@ class LocalTrainer(
         return learned.logs
 
     def test_step(self, data):
-        return self._test(data)
+        return self._pass(data)
 
     def _differentiate(self, part, objective, scale, before):
         variables = [v.value for v in part.trainable_variables]

@@ -5,10 +5,12 @@ import numpy as np
 import torch
 
 from keras_ff.models.trainers.local_step import LocalStep
+from keras_ff.models.trainers.torch_group import TorchGroup
+from keras_ff.models.trainers.torch_processes import TorchProcesses
 from keras_ff.models.trainers.torch_stages import TorchStages
 
 
-class LocalTrainer(TorchStages, LocalStep):
+class LocalTrainer(TorchProcesses, TorchStages, LocalStep):
     """The local step on PyTorch: a layer's graph is freed before the next."""
 
     @torch.no_grad()
@@ -24,7 +26,7 @@ class LocalTrainer(TorchStages, LocalStep):
 
     @torch.no_grad()
     def test_step(self, data):
-        return self._test(data)
+        return self._pass(data)
 
     def _apply(self, learned):
         trained = self.trainable_variables
@@ -56,7 +58,8 @@ class LocalTrainer(TorchStages, LocalStep):
 
     def _seed_epoch(self, seed):
         # Keras's dropout draws from PyTorch's global generator, whose state
-        # no checkpoint keeps.
+        # no checkpoint keeps. Processes have samples, and masks, of their own.
+        seed = [*seed, process_index()]
         torch.manual_seed(
             int(np.random.SeedSequence(seed).generate_state(1)[0])
         )
@@ -64,10 +67,8 @@ class LocalTrainer(TorchStages, LocalStep):
 
 def process_index():
     """Which one of the processes this is that train a model together."""
-    group = torch.distributed
-    if group.is_available() and group.is_initialized():
-        return group.get_rank()
-    return 0
+    group = TorchGroup.joined()
+    return group.index if group else 0
 
 
 def _detached(x):
