@@ -3,20 +3,24 @@
     python examples/caw_conv.py --dataset fashion_mnist \\
         --architecture tiny_cnn --width-multiplier 0.2 --output runs/fashion
 
-The same command resumes an interrupted run. Width 1, 150 epochs and batch
-128 are the published setting (Ghader et al., 2026, arXiv 2606.09928).
+With PyTorch, `torchrun --nproc-per-node 2` in the place of `python` shares
+every batch between two processes. The same command resumes an interrupted
+run. Width 1, 150 epochs and batch 128 are the published setting (Ghader et
+al., 2026, arXiv 2606.09928).
 """
 
 import keras_ff
 from examples import recipes
 from examples.common import data
 from examples.common import options
+from examples.common import processes
 from examples.common.run import run
 
 ARCHITECTURES = ("tiny_cnn", "vgg14", "resnet17")
 
 
 def main():
+    processes.start()
     flags = options.parser(__doc__.splitlines()[0], ARCHITECTURES)
     options.add_contribution(flags, "loss_aware")
     flags = flags.parse_args()

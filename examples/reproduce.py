@@ -6,7 +6,9 @@
     python examples/reproduce.py --list
     python examples/reproduce.py --report runs
 
-The same command resumes an interrupted run. `recipes.py` holds the recipes.
+With PyTorch, `torchrun --nproc-per-node 2` in the place of `python` shares
+every batch between two processes (with `--epochs`). The same command resumes
+an interrupted run. `recipes.py` holds the recipes.
 A method of your own brings its recipes along:
 
     python examples/reproduce.py mine-tiny_cnn-cifar10 \\
@@ -30,6 +32,7 @@ import keras
 import keras_ff
 from examples.common import data
 from examples.common import options
+from examples.common import processes
 from examples.common.folder import save_figure
 from examples.common.run import run
 from examples.common.spread import mean_and_spread
@@ -42,6 +45,7 @@ from keras_ff.datasets.catalog import STREAMED
 
 
 def main():
+    processes.start()
     flags = parse_arguments()
     if flags.list:
         for name, recipe in flags.recipes.items():

@@ -1,4 +1,7 @@
-"""The folder of a run: one run at a time, its own files only, each whole."""
+"""The folder of a run: one run at a time, its own files only, each whole.
+
+Of several processes of a run, the first one writes.
+"""
 
 import contextlib
 import csv
@@ -9,6 +12,7 @@ import os
 
 import keras
 
+from examples.common import processes
 from keras_ff import files
 from keras_ff.folder_lock import FolderLock
 
@@ -30,6 +34,9 @@ def held(output):
     Args:
         output: path of the folder, which is made.
     """
+    if not processes.writes():
+        yield
+        return
     lock = FolderLock(output / "run.lock")
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -75,6 +82,8 @@ def refuse_other(place, saved, given):
 
 
 def write_json(path, content):
+    if not processes.writes():
+        return
     files.write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
@@ -92,6 +101,8 @@ def read_json(path, keys=()):
 
 def write_history(path, history):
     """One line an epoch."""
+    if not processes.writes():
+        return
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["epoch", *history])
@@ -105,6 +116,8 @@ def save_figure(figure, path, dpi=150):
     """Writes a PNG file, and lets the figure go."""
     from matplotlib import pyplot
 
+    if not processes.writes():
+        return pyplot.close(figure)
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=dpi)
     files.write_whole(path, image.getvalue())
@@ -112,6 +125,8 @@ def save_figure(figure, path, dpi=150):
 
 
 def save_model(model, path):
+    if not processes.writes():
+        return
     part = path.with_suffix(".part.keras")
     with files.removed_if_unwritten(part, path):
         model.save(part)

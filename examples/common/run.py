@@ -28,6 +28,7 @@ from examples.common import allocator
 from examples.common import folder
 from examples.common import mirrored
 from examples.common import pictures
+from examples.common import processes
 from examples.common import schedule
 from examples.common.data import pipelines
 
@@ -108,7 +109,9 @@ def _train(flags, config, build, rates, load, prepare):
 
     def make(train, epochs):
         keras.utils.set_random_seed(flags.seed)
-        return build(info, train, epochs)
+        model = build(info, train, epochs)
+        processes.check(model)
+        return model
 
     length = _length(flags, make, load, prepare)
     epochs = length["epochs"]
@@ -175,6 +178,11 @@ def _length(flags, make, load, prepare):
     minutes = getattr(flags, "minutes", None)
     if minutes is None:
         return {"epochs": flags.epochs}
+    if processes.several():
+        raise SystemExit(
+            "--minutes asks for as many epochs as one process measures. Give "
+            "several processes --epochs."
+        )
     length = schedule.saved(flags.output, minutes)
     if length is None:
         train, validation, _ = load(flags)
