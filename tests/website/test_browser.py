@@ -37,7 +37,7 @@ def address(site):
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         pytest.skip("needs Chromium; on Debian: apt-get install chromium")
     with playwright.sync_playwright() as driver:
