@@ -77,7 +77,8 @@ def place(source):
 
 def menu():
     """What mkdocs calls `nav`: new pages of `docs` come in by themselves."""
-    placed = ("index.md", "get_started.md", "in_the_box.md", "upstream.md")
+    start = ["get_started.md", "in_the_box.md", "more_than_one_device.md"]
+    placed = ("index.md", "upstream.md", *start)
     plain = sorted(path.name for path in DOCS.glob("*.md"))
     guides = [f"guides/{guide.stem}.md" for guide in _in_order()]
     coming = [page for page in guides if "/coming_from_" in page]
@@ -85,7 +86,7 @@ def menu():
     packages = reference.packages()
     return [
         {"Home": "index.md"},
-        {"Get started": ["get_started.md", *coming, "in_the_box.md"]},
+        {"Get started": [start[0], *coming, *start[1:]]},
         {
             "Guides": [
                 "guides/index.md",

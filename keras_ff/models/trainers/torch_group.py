@@ -9,6 +9,12 @@ class TorchGroup:
     background until what their method returned is called.
     """
 
+    advice = (
+        "Every process is given all arrays and takes its share of each batch; "
+        "what is its own part already comes in a torch DataLoader of as many "
+        "batches, and is left alone."
+    )
+
     def __init__(self):
         self.index = distributed.get_rank()
         self.size = distributed.get_world_size()

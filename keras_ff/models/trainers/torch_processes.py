@@ -7,11 +7,11 @@ import torch
 
 from keras_ff import keras_private
 from keras_ff.models.trainers.portion import Portion
+from keras_ff.models.trainers.same import check_same
+from keras_ff.models.trainers.same import described_model
 from keras_ff.models.trainers.torch_data import described
 from keras_ff.models.trainers.torch_data import shared
 from keras_ff.models.trainers.torch_group import TorchGroup
-from keras_ff.models.trainers.torch_same import check_same
-from keras_ff.models.trainers.torch_same import described_model
 
 
 class TorchProcesses:
