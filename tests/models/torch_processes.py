@@ -32,10 +32,15 @@ SAMPLES, BATCH = 49, 16
 
 
 def main(folder):
-    started = start(work, folder)
+    # All are forked before PyTorch has threads here, which no fork survives.
+    context = multiprocessing.get_context("fork")
+    turn = context.Event()
+    working = start(context, work, folder)
+    dying = start(context, die, folder, turn)
     alone = {name: row() for name, row in ROWS.items()}
-    end(started)
-    end(start(die, folder))
+    end(working)
+    turn.set()
+    end(dying)
     found = [
         json.loads((folder / f"{rank}.json").read_text())
         for rank in range(SIZE)
@@ -59,10 +64,9 @@ def main(folder):
     (folder / "found.json").write_text(text)
 
 
-def start(function, folder):
-    context = multiprocessing.get_context("fork")
+def start(context, function, *args):
     processes = [
-        context.Process(target=function, args=(rank, folder))
+        context.Process(target=function, args=(rank, *args))
         for rank in range(SIZE)
     ]
     for process in processes:
@@ -381,8 +385,9 @@ def resumed(rank, folder):
     ]
 
 
-def die(rank, folder):
+def die(rank, folder, turn):
     """The second process dies in the third epoch; what the first one says."""
+    turn.wait()
     join(rank, folder, "die")
 
     def dies(epoch, logs):
