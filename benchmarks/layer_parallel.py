@@ -35,15 +35,20 @@ def parse_arguments():
     )
     backends = [b for b in script.BACKENDS if b != "tensorflow"]
     parser.set_defaults(backends=backends)
+    parser.add_argument("--stages", nargs="+", type=int, default=[2])
+    add_network(parser, layers=8, steps=24)
+    return script.parse(parser, QUICK)
+
+
+def add_network(parser, layers, steps):
+    """The arguments of equal convolutions and how they are timed."""
     add = parser.add_argument
-    add("--stages", nargs="+", type=int, default=[2])
-    add("--layers", type=int, default=8)
+    add("--layers", type=int, default=layers)
     add("--width", type=int, default=64, help="channels of every layer")
     add("--size", type=int, default=16, help="of the maps, in pixels")
     add("--batch-size", type=int, default=64)
-    add("--steps", type=int, default=24, help="batches of an epoch")
+    add("--steps", type=int, default=steps, help="batches of an epoch")
     add("--repeats", type=int, default=5)
-    return script.parse(parser, QUICK)
 
 
 def main():

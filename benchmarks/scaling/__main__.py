@@ -12,6 +12,7 @@ the same sums say.
 import json
 from pathlib import Path
 
+from benchmarks import layer_parallel
 from benchmarks import script
 from benchmarks.scaling import picture
 from benchmarks.scaling import ways
@@ -23,33 +24,19 @@ LINKS = {
     "1.25 GB/s (10 Gb)": ways.Link(1.25e9, 30e-6),
 }
 DEVICES = [2**i for i in range(1, 13)]
-QUICK = {
-    "stages": [2],
-    "layers": 2,
-    "width": 4,
-    "batch_size": 4,
-    "steps": 2,
-    "repeats": 1,
-}
 
 
 def parse_arguments():
     parser = script.make_parser("benchmarks.scaling", __doc__.splitlines()[0])
     parser.set_defaults(backends=["torch"], stages=[2])
-    add = parser.add_argument
-    add("--layers", type=int, default=16)
-    add("--width", type=int, default=64, help="channels of every layer")
-    add("--size", type=int, default=16, help="of the maps, in pixels")
-    add("--batch-size", type=int, default=64)
-    add("--steps", type=int, default=12, help="batches of an epoch")
-    add("--repeats", type=int, default=5)
-    add(
+    layer_parallel.add_network(parser, layers=16, steps=12)
+    parser.add_argument(
         "--faster",
         type=float,
         default=100.0,
         help="how many times as fast as here a device computes",
     )
-    return script.parse(parser, QUICK)
+    return script.parse(parser, layer_parallel.QUICK)
 
 
 def main():

@@ -1,6 +1,5 @@
 import math
 import warnings
-import zlib
 
 import keras
 import numpy as np
@@ -9,11 +8,9 @@ from keras import tree
 
 from keras_ff.checks import check_bool
 from keras_ff.checks import check_integer
+from keras_ff.datasets.digest import digest
 from keras_ff.datasets.extras import import_tensorflow
 from keras_ff.datasets.share_of import share_of
-
-# Bytes of an array whose every row tells it from others.
-_LOOKED_AT = 2**22
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -135,20 +132,7 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def digest(self):
         """Tells these arrays from others; of large ones some rows only."""
-        return [
-            (
-                *leaf.shape,
-                str(leaf.dtype),
-                zlib.crc32(
-                    np.ascontiguousarray(
-                        ops.convert_to_numpy(
-                            leaf[:: 1 + leaf.nbytes // _LOOKED_AT]
-                        )
-                    )
-                ),
-            )
-            for leaf in tree.flatten(self._arrays)
-        ]
+        return digest(self._arrays)
 
     def _of(self, rows):
         return tree.map_structure(

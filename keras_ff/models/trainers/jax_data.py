@@ -4,8 +4,8 @@ import numpy as np
 from keras import tree
 
 from keras_ff import keras_private
+from keras_ff.datasets.digest import digest
 from keras_ff.models.batches import undistributed
-from keras_ff.models.trainers.same import described_arrays
 
 
 @keras_private.opaque
@@ -47,7 +47,6 @@ class PlacedBatches(keras_private.DataAdapter):
             self.adapter = keras_private.data_adapter(
                 *data, batch_size, steps, shuffle, class_weight
             )
-
         self._data = data
 
     def described(self):
@@ -55,9 +54,9 @@ class PlacedBatches(keras_private.DataAdapter):
         x, *_ = self._data
         number = f"{self.num_batches} batches"
         if isinstance(x, keras.utils.PyDataset):
-            return number, described_arrays(x[0])
+            return number, digest(x[0])
         if all(hasattr(leaf, "dtype") for leaf in tree.flatten(x)):
-            return number, described_arrays(self._data)
+            return number, digest(self._data)
         return number
 
     def get_jax_iterator(self):

@@ -10,7 +10,9 @@ from keras_ff.models.trainers.jax_group import JaxGroup
 from keras_ff.models.trainers.jax_weights import spans_processes
 from keras_ff.models.trainers.jax_weights import whole_weights
 from keras_ff.models.trainers.same import check_same
+from keras_ff.models.trainers.same import described_fit
 from keras_ff.models.trainers.same import described_model
+from keras_ff.models.trainers.same import verbosity
 
 
 class JaxDevices(keras_private.PlacedBuild):
@@ -56,31 +58,16 @@ class JaxDevices(keras_private.PlacedBuild):
             )
         group = JaxGroup.joined()
         if group:
-            names = ("epochs", "initial_epoch", "validation_freq")
-            steps = ("steps_per_epoch", "validation_steps")
-            same = {name: options[name] for name in (*names, *steps)}
-            same["finished epochs"] = self.epoch
+            same = described_fit(self, options)
             same["data"] = x.described()
             same["validation data"] = validation and validation.described()
             # JAX itself compares variables, when it places them.
             check_same(group, {**described_model(self), **same})
-        verbose = _verbose(options["verbose"])
-        return {
-            **options,
-            "x": x,
-            "validation_data": validation,
-            "verbose": verbose,
-        }
+        options["verbose"] = verbosity(group, options["verbose"])
+        return {**options, "x": x, "validation_data": validation}
 
     def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        **options,
+        self, x, y, batch_size, verbose, sample_weight, steps=None, **options
     ):
         distributed = keras.distribution.distribution() is not None
         if distributed and not keras_private.is_within_fit(options):
@@ -89,7 +76,7 @@ class JaxDevices(keras_private.PlacedBuild):
             group = JaxGroup.joined()
             if group:
                 check_same(group, {"data": x.described(), "steps": steps})
-            verbose = _verbose(verbose)
+            verbose = verbosity(group, verbose)
         return super().evaluate(
             x, y, batch_size, verbose, sample_weight, steps, **options
         )
@@ -101,7 +88,7 @@ class JaxDevices(keras_private.PlacedBuild):
             _check_all_is_here("predict")
             x = PlacedBatches((x, None, None), batch_size, steps)
             batch_size = None
-            verbose = _verbose(verbose)
+            verbose = verbosity(JaxGroup.joined(), verbose)
         return super().predict(x, batch_size, verbose, steps, **options)
 
     def predict_on_batch(self, x):
@@ -157,8 +144,3 @@ def _check_all_is_here(name):
             "auto_shard_dataset=False, which says that every process has its "
             "own. Gather them, and set distribution.auto_shard_dataset = True."
         )
-
-
-def _verbose(verbose):
-    group = JaxGroup.joined()
-    return 0 if group and group.index and verbose == "auto" else verbose

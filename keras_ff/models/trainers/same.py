@@ -1,13 +1,6 @@
 import json
-import zlib
 
 import keras
-import numpy as np
-from keras import ops
-from keras import tree
-
-# Bytes of an array whose every row tells it from others.
-_LOOKED_AT = 2**22
 
 
 def check_same(group, facts):
@@ -44,19 +37,17 @@ def described_model(model):
     }
 
 
-def described_arrays(arrays):
-    """Tells arrays from others; of large ones some rows only."""
-    return [
-        (*leaf.shape, str(leaf.dtype), zlib.crc32(_some_rows(leaf)))
-        for leaf in tree.flatten(arrays)
-        if leaf is not None
-    ]
+def described_fit(model, options):
+    """What a call of `fit` must have in common, apart from its data."""
+    names = ("epochs", "initial_epoch", "validation_freq")
+    steps = ("steps_per_epoch", "validation_steps")
+    same = {name: options[name] for name in (*names, *steps)}
+    return {**same, "finished epochs": model.epoch}
 
 
-def _some_rows(array):
-    if array.shape:
-        array = array[:: 1 + array.nbytes // _LOOKED_AT]
-    return np.ascontiguousarray(ops.convert_to_numpy(array))
+def verbosity(group, verbose):
+    """`verbose` of Keras's loops: one process of a group tells of itself."""
+    return 0 if group and group.index and verbose == "auto" else verbose
 
 
 def _text(part):

@@ -3,6 +3,8 @@ import contextlib
 import keras
 import torch
 
+from keras_ff.models.trainers.torch_group import TorchGroup
+
 
 class StageDevice:
     """A device of PyTorch that runs a stage of a model.
@@ -125,7 +127,5 @@ def list_devices():
 
 def num_processes():
     """How many processes train a model together."""
-    group = torch.distributed
-    if group.is_available() and group.is_initialized():
-        return group.get_world_size()
-    return 1
+    group = TorchGroup.joined()
+    return group.size if group else 1

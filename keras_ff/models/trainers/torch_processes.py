@@ -8,7 +8,9 @@ import torch
 from keras_ff import keras_private
 from keras_ff.models.trainers.portion import Portion
 from keras_ff.models.trainers.same import check_same
+from keras_ff.models.trainers.same import described_fit
 from keras_ff.models.trainers.same import described_model
+from keras_ff.models.trainers.same import verbosity
 from keras_ff.models.trainers.torch_data import described
 from keras_ff.models.trainers.torch_data import shared
 from keras_ff.models.trainers.torch_group import TorchGroup
@@ -63,7 +65,7 @@ class TorchProcesses:
             same = {"weights": _digest(self), "data": described(x)}
             check_same(group, {**same, "steps": steps})
             y = batch_size = sample_weight = None
-            verbose = _verbose(group, verbose)
+            verbose = verbosity(group, verbose)
         return super().evaluate(
             x, y, batch_size, verbose, sample_weight, steps, **options
         )
@@ -98,14 +100,11 @@ class TorchProcesses:
                 validation_batch_size,
                 steps=options["validation_steps"],
             )
-        names = ("epochs", "initial_epoch", "validation_freq")
-        steps = ("steps_per_epoch", "validation_steps")
-        same = {name: options[name] for name in (*names, *steps)}
-        same["finished epochs"] = self.epoch
+        same = described_fit(self, options)
         same["data"] = described(x)
         same["validation data"] = described(validation)
         self._start(group, same)
-        options["verbose"] = _verbose(group, options["verbose"])
+        options["verbose"] = verbosity(group, options["verbose"])
         return {**options, "x": x, "validation_data": validation}
 
     def _start(self, group, same):
@@ -205,10 +204,6 @@ def _digest(model):
     """Tells the weights of a model from others."""
     values = [v.value.detach().double() for v in model.variables]
     return [(float(x.sum()), float(x.square().sum())) for x in values]
-
-
-def _verbose(group, verbose):
-    return 0 if group.index and verbose == "auto" else verbose
 
 
 def _warn_if_alone():
