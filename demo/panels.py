@@ -1,6 +1,7 @@
 """The pictures of the demo, each drawn on axes that are given."""
 
 from keras_ff import visualization
+from keras_ff.visualization.channel_order import channel_order
 
 
 def curves(ax, metrics, results):
@@ -41,7 +42,7 @@ def assignment(axes, metrics, results):
     """Before and after training, on a pair of axes, of the first layer."""
     before = results["forward_only"].shares_before[0]
     after = results["forward_only"].shares_after[0]
-    order = visualization.channel_order(after)
+    order = channel_order(after)
     visualization.assignment(before, axes[0], order=order, colorbar=False)
     visualization.assignment(after, axes[1], order=order)
     axes[0].set_title("before training", fontsize=12)

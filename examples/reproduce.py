@@ -257,7 +257,7 @@ def build(recipe, info, width_multiplier, steps=1):
 
     Args:
         recipe: dict.
-        info: a `DatasetInfo`.
+        info: as `keras_ff.datasets.info` gives it.
         width_multiplier: float, of the recipe's widths.
         steps: int, of the whole training, if the recipe's learning rate
             changes with each.

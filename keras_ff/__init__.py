@@ -1,6 +1,5 @@
 """keras_ff: networks that learn without end-to-end backpropagation."""
 
-import importlib
 import os
 
 try:
@@ -46,9 +45,13 @@ from keras_ff import regularizers as regularizers
 from keras_ff import visualization as visualization
 from keras_ff._version import __version__ as __version__
 
+del keras, os  # Not names of this package.
+
 
 def __getattr__(name):
     # KerasTuner is loaded where it is used.
     if name == "tuners":
-        return importlib.import_module("keras_ff.tuners")
+        import keras_ff.tuners as tuners
+
+        return tuners
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,6 @@
 """The API reference: one page a public package, from its docstrings."""
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 
@@ -29,12 +28,6 @@ def names(package):
     )
 
 
-def anchor(package, name):
-    """Where it is documented: a function may have the name of its file."""
-    path = f"keras_ff.{package}.{name}"
-    return f"{path}.{name}" if importlib.util.find_spec(path) else path
-
-
 def _made_in(value):
     """The package of the library, if it is of one."""
     first, *rest = getattr(value, "__module__", "").split(".")
@@ -53,7 +46,7 @@ def page(package):
     summary, _, rest = inspect.getdoc(module).partition("\n")
     parts = [f"# keras_ff.{package}", summary, rest.strip(), _table(module)]
     parts += [
-        f"::: {anchor(package, name)}\n"
+        f"::: keras_ff.{package}.{name}\n"
         "    options:\n"
         f"      heading: {package}.{name}\n"
         f"      toc_label: {name}"
@@ -68,5 +61,5 @@ def _table(module):
     for name in names(package):
         value = getattr(module, name)
         summary = (inspect.getdoc(value) or "").partition("\n")[0]
-        rows.append(f"| [`{name}`](#{anchor(package, name)}) | {summary} |")
+        rows.append(f"| [`{name}`](#keras_ff.{package}.{name}) | {summary} |")
     return "\n".join(rows)

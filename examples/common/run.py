@@ -52,7 +52,7 @@ def run(
         flags: the parsed flags. `epochs`, or `minutes` for as many epochs as
             this machine trains and validates in them. With `mirror` test
             accuracy is also told as averaged with the mirrored image.
-        build: function `(DatasetInfo, training batches, epochs) -> compiled
+        build: function `(info, training batches, epochs) -> compiled
             model`.
         learning_rate, final_learning_rate: ends of a cosine over the epochs,
             stepped once an epoch. Without an end the optimizer has a schedule

@@ -83,7 +83,9 @@ def info(name):
             `"tiny_imagenet"`, `"imagenet2012"` and `"digits"`.
 
     Returns:
-        A `DatasetInfo`.
+        A named tuple: `name`; `input_shape` of one image, `(height, width,
+        channels)`; `num_classes`; and for each channel the `mean` and the
+        standard deviation `std` of pixels scaled to `[0, 1]`.
 
     Raises:
         ValueError: If the name is unknown.

@@ -5,9 +5,9 @@ import keras
 from keras_ff.checks import check_bool
 from keras_ff.checks import check_integer
 from keras_ff.datasets import catalog
+from keras_ff.datasets._preprocessing import standardize_image_size
 from keras_ff.datasets.batches_in_memory import batches_in_memory
 from keras_ff.datasets.extras import import_tensorflow
-from keras_ff.datasets.preprocessing import standardize_image_size
 from keras_ff.datasets.splits import Splits
 from keras_ff.datasets.splits import check_validation_split
 from keras_ff.datasets.streamed_batches import streamed_batches

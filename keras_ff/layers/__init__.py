@@ -18,11 +18,9 @@ from keras_ff.layers.goodness_projection import (
 from keras_ff.layers.hyperspherical_prototypes import (
     HypersphericalPrototypes as HypersphericalPrototypes,
 )
-from keras_ff.layers.label_overlay import LabelOverlay as LabelOverlay
 from keras_ff.layers.local_block import LocalBlock as LocalBlock
 from keras_ff.layers.local_layer import LocalLayer as LocalLayer
 from keras_ff.layers.prototype_conv1d import PrototypeConv1D as PrototypeConv1D
 from keras_ff.layers.prototype_conv2d import PrototypeConv2D as PrototypeConv2D
 from keras_ff.layers.prototype_dense import PrototypeDense as PrototypeDense
-from keras_ff.layers.squared_goodness import SquaredGoodness as SquaredGoodness
 from keras_ff.layers.whitening2d import Whitening2D as Whitening2D

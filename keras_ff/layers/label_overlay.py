@@ -34,7 +34,7 @@ class LabelOverlay(keras.layers.Layer):
     Example:
 
     ```python
-    overlay = keras_ff.layers.LabelOverlay(10)
+    overlay = LabelOverlay(10)
     candidates = overlay(x)  # (batch, 10, features): every label in turn
     pairs = overlay(x, labels=ops.stack([right, wrong], axis=1))
     ```

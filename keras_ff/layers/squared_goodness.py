@@ -30,7 +30,7 @@ class SquaredGoodness(keras.layers.Layer):
     Example:
 
     ```python
-    goodness = keras_ff.layers.SquaredGoodness()(activation)
+    goodness = SquaredGoodness()(activation)
     ```
 
     Reference:

@@ -8,7 +8,7 @@ from keras_ff.contributions import SkipFirst
 from keras_ff.keras_private import producer
 from keras_ff.labels import class_numbers
 from keras_ff.layers import FFDense
-from keras_ff.layers import LabelOverlay
+from keras_ff.layers.label_overlay import LabelOverlay
 from keras_ff.layers.normalization import RMSFeatures
 from keras_ff.losses import ForwardForwardLoss
 from keras_ff.losses import LocalCrossentropy

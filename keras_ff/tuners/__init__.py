@@ -1,13 +1,11 @@
 """Tuning with KerasTuner: a search space, and searches that survive."""
 
-import importlib
-
 import keras
 
 
 def _require(name):
     try:
-        importlib.import_module(name)
+        __import__(name)
     except ImportError as error:
         raise ImportError(
             f"`keras_ff.tuners` needs `{name}`, which could not be imported. "
@@ -24,3 +22,5 @@ from keras_ff.tuners.forward_only_hyper_model import (
     ForwardOnlyHyperModel as ForwardOnlyHyperModel,
 )
 from keras_ff.tuners.reliable import ReliableSearch as ReliableSearch
+
+del keras  # Not a name of this package.

@@ -4,32 +4,31 @@ Every function takes plain numbers, layers or what `fit` returned, draws on
 `ax` or on a new figure, and returns the matplotlib axes.
 """
 
-from keras_ff.visualization.assignment import assignment as assignment
-from keras_ff.visualization.channel_order import channel_order as channel_order
-from keras_ff.visualization.class_activation import (
+from keras_ff.visualization._assignment import assignment as assignment
+from keras_ff.visualization._class_activation import (
     class_activation as class_activation,
 )
-from keras_ff.visualization.contributions import contributions as contributions
-from keras_ff.visualization.depth_accuracy import (
+from keras_ff.visualization._contributions import contributions as contributions
+from keras_ff.visualization._depth_accuracy import (
     depth_accuracy as depth_accuracy,
 )
-from keras_ff.visualization.early_exits import early_exits as early_exits
-from keras_ff.visualization.layer_accuracy import (
+from keras_ff.visualization._early_exits import early_exits as early_exits
+from keras_ff.visualization._layer_accuracy import (
     layer_accuracy as layer_accuracy,
 )
-from keras_ff.visualization.layer_accuracy_over_epochs import (
+from keras_ff.visualization._layer_accuracy_over_epochs import (
     layer_accuracy_over_epochs as layer_accuracy_over_epochs,
 )
-from keras_ff.visualization.learning_curves import (
+from keras_ff.visualization._learning_curves import (
     learning_curves as learning_curves,
 )
-from keras_ff.visualization.parallel_coordinates import (
+from keras_ff.visualization._parallel_coordinates import (
     parallel_coordinates as parallel_coordinates,
 )
-from keras_ff.visualization.prototype_similarity import (
+from keras_ff.visualization._prototype_similarity import (
     prototype_similarity as prototype_similarity,
 )
-from keras_ff.visualization.prototypes import prototypes as prototypes
-from keras_ff.visualization.specialization import (
+from keras_ff.visualization._prototypes import prototypes as prototypes
+from keras_ff.visualization._specialization import (
     specialization as specialization,
 )

@@ -65,7 +65,7 @@ def has_directions(layer):
 def _of_layer(layer):
     head = layer
     if not hasattr(head, "unit_prototypes"):
-        head = getattr(layer, "goodness", None)
+        head = getattr(layer, "head", None)
     if not hasattr(head, "unit_prototypes"):
         raise TypeError(
             "The layer must have prototypes, as PrototypeDense, "

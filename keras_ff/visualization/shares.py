@@ -64,7 +64,7 @@ def has_shares(layer):
 
 
 def _of_layer(layer):
-    head = layer if hasattr(layer, "shares") else getattr(layer, "goodness", 0)
+    head = layer if hasattr(layer, "shares") else getattr(layer, "head", None)
     if not hasattr(head, "shares"):
         raise TypeError(
             "The layer must have an assignment of channels to classes, as "

@@ -14,6 +14,7 @@ from keras_ff import contributions
 from keras_ff import layers
 from keras_ff import losses
 from keras_ff.datasets import ArrayBatches
+from keras_ff.layers.label_overlay import LabelOverlay
 from keras_ff.models import ForwardForwardModel
 from keras_ff.models import load_model
 
@@ -454,7 +455,7 @@ def test_bad_inference_later():
 
 def test_graph_of_ones_own_is_refused():
     inputs = keras.Input((9,))
-    _, goodness = layers.FFDense(4)(layers.LabelOverlay(3)(inputs))
+    _, goodness = layers.FFDense(4)(LabelOverlay(3)(inputs))
     for arguments in ((inputs, [goodness]), (inputs, goodness)):
         with pytest.raises(TypeError, match="takes a list of layers"):
             ForwardForwardModel(*arguments, num_classes=3)

@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 
 import keras_ff
 from keras_ff import visualization
+from keras_ff.visualization.channel_order import channel_order
 
 SHARES = np.array(
     [[0.1, 0.9], [0.6, 0.4], [0.8, 0.2], [0.0, 1.0]], dtype="float32"
@@ -26,7 +27,7 @@ def heat_map(ax):
 
 
 def test_order_is_by_dominant_class_and_strength():
-    assert visualization.channel_order(SHARES).tolist() == ORDER
+    assert channel_order(SHARES).tolist() == ORDER
 
 
 def test_draws_the_sorted_channels():
@@ -59,7 +60,7 @@ def test_takes_a_layer():
     layer = caw_layer()
     layer.build((None, 8, 8, 1))
     shares = keras.ops.convert_to_numpy(layer.head.shares())
-    order = visualization.channel_order(layer)
+    order = channel_order(layer)
     for given in (layer, layer.head, layer.head.shares()):
         drawn = heat_map(visualization.assignment(given))
         np.testing.assert_allclose(drawn, shares[order], rtol=1e-6)
@@ -106,7 +107,7 @@ class TestSpecialization:
         half = np.array([[0.5, 0.5, 0, 0], [1, 0, 0, 0]])
         ax = visualization.specialization([self.NONE, half, self.FULL])
         drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
-        np.testing.assert_allclose(drawn["specialisation"], [0.25, 0.75, 1])
+        np.testing.assert_allclose(drawn["specialization"], [0.25, 0.75, 1])
         # ln 2 of ln 4 for one of two channels, 0 for the other.
         np.testing.assert_allclose(drawn["entropy"], [1, 0.25, 0], atol=1e-12)
         assert [t.get_text() for t in ax.get_xticklabels()] == [
@@ -179,7 +180,7 @@ class TestClassActivation:
             + 0.06 * maps.max(axis=(0, 1))
             - 0.05 * maps.min(axis=(0, 1))
         )
-        order = visualization.channel_order(layer)
+        order = channel_order(layer)
         heights = [bar.get_height() for bar in ax.patches]
         np.testing.assert_allclose(heights, activity[order], rtol=1e-4)
         shares = keras.ops.convert_to_numpy(layer.head.shares())

@@ -3,7 +3,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgba
 
 from keras_ff import visualization
-from keras_ff.visualization.parallel_coordinates import UNUSED
+from keras_ff.visualization._parallel_coordinates import UNUSED
 
 pytestmark = pytest.mark.only_on("torch")
 

@@ -66,7 +66,7 @@ def test_every_public_name_is_on_one_page(site, pages):
     for package in reference.packages():
         page = pages[(site / "api" / package / "index.html").resolve()]
         for name in reference.names(package):
-            anchor = reference.anchor(package, name)
+            anchor = f"keras_ff.{package}.{name}"
             on = [p for p in pages.values() if anchor in p.anchors]
             assert on == [page], anchor
 

@@ -17,8 +17,8 @@ def assignment(
             (`CAWConv2D`, `CAWDense`).
         ax: matplotlib axes. Defaults to those of a new figure.
         order: channels' numbers from top to bottom. Defaults to
-            `channel_order(shares)`, sorted by dominant class. Give two
-            pictures the same order to compare them.
+            that of their dominant classes, strongest first in each. Give
+            two pictures the same order to compare them.
         class_names: list of strings. Defaults to the classes' numbers.
         colorbar: bool, whether to draw the colour scale. Defaults to `True`.
         vmax: float in (0, 1], the end of the colour scale, which starts at 0.

@@ -1,9 +1,12 @@
 import keras
 import numpy as np
 
-from keras_ff.visualization import shares as shares_
 from keras_ff.visualization import style
 from keras_ff.visualization.names import layer_names_or_numbers
+from keras_ff.visualization.shares import as_shares
+from keras_ff.visualization.shares import has_shares
+from keras_ff.visualization.shares import relative_entropy
+from keras_ff.visualization.shares import specialization as mean_largest
 
 
 def specialization(layers, names=None, ax=None):
@@ -43,7 +46,7 @@ def specialization(layers, names=None, ax=None):
     layers = list(layers)
     if not layers:
         raise ValueError("`layers` must not be empty. Received: []")
-    shares = [shares_.as_shares(layer) for layer in layers]
+    shares = [as_shares(layer) for layer in layers]
     if names is None and all(isinstance(x, keras.Layer) for x in layers):
         names = [layer.name for layer in layers]
     names = layer_names_or_numbers(names, len(layers))
@@ -51,8 +54,8 @@ def specialization(layers, names=None, ax=None):
     ax = style.get_axes(ax)
     places = np.arange(len(layers))
     series = [
-        ("specialisation", shares_.specialization, "o"),
-        ("entropy", shares_.relative_entropy, "s"),
+        ("specialization", mean_largest, "o"),
+        ("entropy", relative_entropy, "s"),
     ]
     colors = style.qualitative(len(series))
     heights = []
@@ -93,7 +96,7 @@ def specialization(layers, names=None, ax=None):
 
 def _assigned_layers(model):
     local_layers = getattr(model, "local_layers", [])
-    found = [layer for layer in local_layers if shares_.has_shares(layer)]
+    found = [layer for layer in local_layers if has_shares(layer)]
     if not found:
         raise ValueError(
             f"Model {model.name!r} has no local layer with an assignment of "
