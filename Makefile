@@ -44,7 +44,7 @@ fuzz: setup
 	done
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
 
 format: setup
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

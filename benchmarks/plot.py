@@ -1,7 +1,7 @@
 from benchmarks.rates import ratio_limit
 from benchmarks.report import RATIO_SLACK
 
-# Okabe and Ito's colours, told apart with any colour vision; markers too.
+# Okabe and Ito's colors, told apart with any color vision; markers too.
 STYLES = {
     "tensorflow": ("#D55E00", "o"),
     "jax": ("#0072B2", "s"),
@@ -47,7 +47,7 @@ def _draw_ratios(axis, backends, kind, limit):
             capsize=3,
             label=NAMES[backend],
         )
-    axis.axhline(1, color="grey", linewidth=1)
+    axis.axhline(1, color="gray", linewidth=1)
     axis.axhline(
         RATIO_SLACK * limit,
         color="black",

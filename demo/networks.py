@@ -41,7 +41,7 @@ def backprop(settings):
         if i == len(settings.filters) // 2:
             layers.append(keras.layers.AveragePooling2D(2))
         if i:
-            # What `CAWConv2D` hands on is normalised like this. The last
+            # What `CAWConv2D` hands on is normalized like this. The last
             # activation is not, as its mean over the map is what counts.
             layers.append(
                 keras.layers.GroupNormalization(

@@ -16,7 +16,7 @@ every layer by itself, or by backpropagation from one head of prototypes:
 - `joint`: all classes at once, as many updates: what `fit` would be if it
   forgot nothing.
 
-`labels`: 10, 100 or 1000 labelled images a class, by HFF, CAW-Conv's
+`labels`: 10, 100 or 1000 labeled images a class, by HFF, CAW-Conv's
 assignment and backpropagation of the same network; each with the learning
 rate, of three, that is best on validation data with the first seed.
 
@@ -62,7 +62,7 @@ def parse_arguments():
         "--images",
         type=options.positive_int,
         default=500,
-        help="labelled images a class, of `tasks`",
+        help="labeled images a class, of `tasks`",
     )
     add(
         "--labels",
@@ -70,7 +70,7 @@ def parse_arguments():
         type=int,
         choices=EPOCHS,
         default=list(EPOCHS),
-        help="labelled images a class, of `labels`",
+        help="labeled images a class, of `labels`",
     )
     add(
         "--epochs",

@@ -19,7 +19,7 @@ in them: some steps are timed, and the learning rate falls over these epochs.
 The result is that of the last epoch and of the epoch with the best validation
 accuracy, never the best on the test data; `--mirror` tells besides what
 averaging the scores of an image and its mirror image gives. The images wait
-on the device, and are augmented and normalised there by the model's first
+on the device, and are augmented and normalized there by the model's first
 layers; a file `<data set>.npz` in `--data-dir` spares TensorFlow.
 """
 

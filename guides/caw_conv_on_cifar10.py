@@ -127,7 +127,7 @@ print("written: caw_conv_assignment.png")
 After so few epochs it is far from that: most channels still serve several
 classes. Just that is worth a look. Which classes share their channels? The
 correlation of two columns says whether two classes rely on the same ones.
-(It is the cosine of the centred columns, so the picture of similar prototypes
+(It is the cosine of the centered columns, so the picture of similar prototypes
 draws it.)
 """
 

@@ -194,7 +194,7 @@ matter, in percent:
 
 ## Few labels
 
-The same dense layers with 10, 100 and 1000 labelled images a class, by HFF,
+The same dense layers with 10, 100 and 1000 labeled images a class, by HFF,
 CAW-Conv's assignment and backpropagation: 80, 120 and 300 updates, and the
 learning rate, of three, that was best on 1,000 validation images with the
 first seed. (Those are more labels than the smallest training sets have; all

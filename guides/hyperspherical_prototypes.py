@@ -93,7 +93,7 @@ print(f"trained:                      {trained['accuracy']:.1%}")
 
 `head.embed` puts an activation on the sphere, where the prototypes are.
 `visualization.prototypes` draws both in two dimensions: large are the
-prototypes, small the test images, in the colour and the shape of their class.
+prototypes, small the test images, in the color and the shape of their class.
 `visualization.prototype_similarity` draws the cosines between the prototypes.
 """
 
@@ -167,7 +167,7 @@ and the size of the embedding, so we looked, on Fashion-MNIST with two dense
 layers of 500 units.
 
 **A search** (`python -m benchmarks.hff_search`: 30 trials of Bayesian
-optimisation, 3 epochs each, one seed, validation accuracy 86.4 % to 88.9 %).
+optimization, 3 epochs each, one seed, validation accuracy 86.4 % to 88.9 %).
 The ten best trials all hand on features divided by their root mean square,
 nine of them compare in an embedding of 128 or 512 dimensions; the seven best
 have a scale of 6 to 11 (a learning rate below 1e-3, no dropout in so short a

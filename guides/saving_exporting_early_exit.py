@@ -217,7 +217,7 @@ the undecided only (LightFF, Aminifar et al., 2024,
 Do not guess the threshold. Goodness has a scale of its own, which depends on
 the method; and with `LossAware` the first layer has only its share of a total
 weight of one, so 0.9 may never be reached. `calibrate_early_exit` finds the
-smallest threshold that costs at most a given accuracy on labelled data that
+smallest threshold that costs at most a given accuracy on labeled data that
 was not trained on; predicting needs no labels.
 """
 

@@ -213,7 +213,7 @@ images, so that a point is three images):
 - All six trials that were trained for nine epochs have 96.3 % or more, at
   learning rates from 0.008 to 0.09; the two rates below 0.001 were among the
   slowest.
-- **Hyperband favours methods that start fast.** CAW-Conv's assignment of
+- **Hyperband favors methods that start fast.** CAW-Conv's assignment of
   channels to classes begins undecided; it reached 60 % after one epoch and
   80 % after three, where others had 88 % and 95 %, and was never trained
   for nine. That is no verdict on the method, which needs longer

@@ -65,7 +65,7 @@ class SquaredGroups(keras_ff.layers.GoodnessHead):
 ## The local layer
 
 `LocalBlock` does the rest: it stops the gradient at its input, runs the
-layers, asks the head for goodness and normalises the features. Everything
+layers, asks the head for goodness and normalizes the features. Everything
 inside it is trained by its own loss alone, batch normalization included.
 """
 

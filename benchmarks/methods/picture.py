@@ -5,7 +5,7 @@ from itertools import cycle
 
 from examples.common.folder import save_figure
 
-# Okabe and Ito's colours, told apart with any colour vision; markers too.
+# Okabe and Ito's colors, told apart with any color vision; markers too.
 COLORS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
     *("#E69F00", "#56B4E9", "#000000", "#8A6D00"),

@@ -11,7 +11,7 @@ def image_size(architecture, dataset):
 
 
 def pipelines(flags, image_size=None):
-    """The data of the flags, read and normalised by `tf.data`."""
+    """The data of the flags, read and normalized by `tf.data`."""
     return keras_ff.datasets.load(
         flags.dataset,
         batch_size=flags.batch_size,

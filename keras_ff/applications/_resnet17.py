@@ -20,7 +20,7 @@ def resnet17(
     """ResNet-17 with parameter-free shortcuts, 30.6 M weights.
 
     A convolution and four blocks of four 3x3 convolutions, widths 100, 200,
-    400 and 800. Shortcuts carry normalised features: added after the second
+    400 and 800. Shortcuts carry normalized features: added after the second
     convolution of a block, concatenated (which doubles the width) after the
     fourth, and pooled to the next block's size.
 

@@ -49,10 +49,10 @@ class MaximallySeparated(keras.initializers.Initializer):
                 f"{tuple(shape)}). Give more dimensions, fewer vectors or "
                 "another initializer ('orthogonal')."
             )
-        centred = np.eye(number) - 1 / number
-        # The rows of `centred` lie in a space of one dimension less.
-        axes = np.linalg.svd(centred)[2][:-1]
-        corners = centred @ axes.T
+        centered = np.eye(number) - 1 / number
+        # The rows of `centered` lie in a space of one dimension less.
+        axes = np.linalg.svd(centered)[2][:-1]
+        corners = centered @ axes.T
         corners /= np.linalg.norm(corners, axis=-1, keepdims=True)
         rotation = ops.convert_to_numpy(
             self._rotation((number - 1, dimensions), "float32")

@@ -230,10 +230,10 @@ class HypersphericalPrototypes(PooledHead):
 
 
 def _mean_directions(samples, prototypes, rounds):
-    """Unit-norm centres of unit-norm samples, one a row of `prototypes`."""
+    """Unit-norm centers of unit-norm samples, one a row of `prototypes`."""
     number = len(prototypes)
     norms = np.linalg.norm(prototypes, axis=-1, keepdims=True)
-    centres = prototypes / np.where(norms > 0, norms, 1)
+    centers = prototypes / np.where(norms > 0, norms, 1)
     groups = np.zeros(len(samples), int)
     if number > 1:
         groups = np.argmax(samples @ _starts(samples, number).T, axis=-1)
@@ -242,9 +242,9 @@ def _mean_directions(samples, prototypes, rounds):
             total = samples[groups == j].sum(axis=0)
             norm = np.linalg.norm(total)
             if norm > 0:
-                centres[j] = total / norm
-        groups = np.argmax(samples @ centres.T, axis=-1)
-    return centres
+                centers[j] = total / norm
+        groups = np.argmax(samples @ centers.T, axis=-1)
+    return centers
 
 
 def _starts(samples, number):

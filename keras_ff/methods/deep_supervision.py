@@ -38,8 +38,8 @@ class DeepSupervision(Method):
         def block(x):
             for layer in layers:
                 x = layer(x)
-            # As the local heads do, it sees what is not yet normalised: the
-            # mean of an instance-normalised map would be zero.
+            # As the local heads do, it sees what is not yet normalized: the
+            # mean of an instance-normalized map would be zero.
             output = self.output(x, make_head)
             normalize = get_normalization(normalization, num_classes, dtype)
             return (x if normalize is None else normalize(x)), output

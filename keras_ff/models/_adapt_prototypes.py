@@ -12,7 +12,7 @@ def adapt_prototypes(model, x, y):
 
     Every `keras_ff.layers.HypersphericalPrototypes` head of the model gets
     the mean directions of the embeddings of each class (with several
-    prototypes a class, the centres of its clusters). One forward pass; to be
+    prototypes a class, the centers of its clusters). One forward pass; to be
     done before training. Classes that do not occur keep their prototypes.
 
     Args:

@@ -237,7 +237,7 @@ class ForwardOnlyModel(LocalLossModel):
         steps=None,
         sample_weight=None,
     ):
-        """Finds the threshold of `predict_early_exit` on labelled data.
+        """Finds the threshold of `predict_early_exit` on labeled data.
 
         Use data that the model has not been trained on.
 

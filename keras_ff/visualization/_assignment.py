@@ -20,8 +20,8 @@ def assignment(
             that of their dominant classes, strongest first in each. Give
             two pictures the same order to compare them.
         class_names: list of strings. Defaults to the classes' numbers.
-        colorbar: bool, whether to draw the colour scale. Defaults to `True`.
-        vmax: float in (0, 1], the end of the colour scale, which starts at 0.
+        colorbar: bool, whether to draw the color scale. Defaults to `True`.
+        vmax: float in (0, 1], the end of the color scale, which starts at 0.
             Defaults to `1.0`; less shows small shares more clearly.
 
     Returns:

@@ -56,7 +56,7 @@ def class_activation(model, layer, image, class_names=None, ax=None):
 
     ax = style.get_axes(ax)
     blue, vermilion, sky = (style.OKABE_ITO[i] for i in (0, 1, 5))
-    # Neighbours differ, whatever class has no channel.
+    # Neighbors differ, whatever class has no channel.
     present, block = np.unique(classes, return_inverse=True)
     colors = np.where(block % 2, sky, blue)
     colors[classes == predicted] = vermilion
@@ -64,13 +64,13 @@ def class_activation(model, layer, image, class_names=None, ax=None):
         np.arange(num_channels), activity[order], width=1.0, color=list(colors)
     )
     ax.set_xlim(-0.5, num_channels - 0.5)
-    centres = [np.flatnonzero(classes == k).mean() for k in present]
+    centers = [np.flatnonzero(classes == k).mean() for k in present]
     style.decorate(
         ax,
         "channels, sorted by the class that each is assigned to",
         "pooled activity (arbitrary units)",
     )
-    style.name_axis(ax.xaxis, [class_names[k] for k in present], centres)
+    style.name_axis(ax.xaxis, [class_names[k] for k in present], centers)
     ax.tick_params(axis="x", length=0)
     style.horizontal_grid(ax)
     ax.text(

@@ -14,7 +14,7 @@ def parallel_coordinates(
 
     A column is a hyperparameter with its own scale from bottom to top
     (logarithmic where positive numbers span a factor of 8 or more); the last
-    column is the score, the colour its rank, from dark (worst) to light. A
+    column is the score, the color its rank, from dark (worst) to light. A
     hyperparameter that a trial does not have is drawn below the columns.
     Better trials lie on top.
 

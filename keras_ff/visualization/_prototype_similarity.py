@@ -16,7 +16,7 @@ def prototype_similarity(prototypes, class_names=None, ax=None, colorbar=True):
             (`PrototypeDense`, `PrototypeConv2D`, `HypersphericalPrototypes`).
         class_names: list of strings. Defaults to the classes' numbers.
         ax: matplotlib axes. Defaults to those of a new figure.
-        colorbar: bool, whether to draw the colour scale, which is from -1 to
+        colorbar: bool, whether to draw the color scale, which is from -1 to
             1 in every picture. Defaults to `True`.
 
     Returns:
@@ -49,9 +49,9 @@ def prototype_similarity(prototypes, class_names=None, ax=None, colorbar=True):
         interpolation="nearest",
     )
     style.decorate(ax, "prototype of class", "prototype of class")
-    centres = per_class * np.arange(num_classes) + (per_class - 1) / 2
-    style.name_axis(ax.xaxis, class_names, centres)
-    style.name_axis(ax.yaxis, class_names, centres)
+    centers = per_class * np.arange(num_classes) + (per_class - 1) / 2
+    style.name_axis(ax.xaxis, class_names, centers)
+    style.name_axis(ax.yaxis, class_names, centers)
     if per_class > 1 and num_classes <= 20:
         for edge in per_class * np.arange(1, num_classes) - 0.5:
             ax.axhline(edge, color="white", linewidth=1)

@@ -14,7 +14,7 @@ def prototypes(
 
     The two principal components of everything drawn. Prototypes are large
     and outlined, with the names of their classes as far as there is room;
-    samples are small, in the colour and the shape of their class.
+    samples are small, in the color and the shape of their class.
 
     Args:
         prototypes: array `(classes, dimensions)` or `(classes, prototypes per

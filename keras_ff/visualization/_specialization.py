@@ -12,9 +12,9 @@ from keras_ff.visualization.shares import specialization as mean_largest
 def specialization(layers, names=None, ax=None):
     """Draws how far the channels of each layer belong to one class.
 
-    Two numbers a layer, both a mean over its channels. *Specialisation* is
+    Two numbers a layer, both a mean over its channels. *Specialization* is
     the share of a channel in its own class: 100 % where every channel serves
-    one class, 1 / classes (grey) where it serves all alike.
+    one class, 1 / classes (gray) where it serves all alike.
     *Entropy* is that of its shares, relative to the largest possible, ln
     (classes): 0 % where every channel serves one class, 100 % where it serves
     all alike.
@@ -72,7 +72,7 @@ def specialization(layers, names=None, ax=None):
         )
         heights.append(values[-1])
     for share, place in zip(shares, places):
-        # No channel can be less specialised.
+        # No channel can be less specialized.
         ax.plot(
             [place - 0.3, place + 0.3],
             [1 / share.shape[1]] * 2,

@@ -1,11 +1,11 @@
-"""What the pictures share: axes, colours, labels."""
+"""What the pictures share: axes, colors, labels."""
 
 import numpy as np
 
 TEXT_SIZE = 12
 TICK_SIZE = 11
 INK = "#222222"
-# Okabe and Ito's colours, told apart by the colour-blind.
+# Okabe and Ito's colors, told apart by the color-blind.
 OKABE_ITO = (
     "#0072B2",
     "#D55E00",
@@ -32,12 +32,12 @@ def get_axes(ax=None):
 
 
 def qualitative(count):
-    """Colours of things that have no order."""
+    """Colors of things that have no order."""
     return [OKABE_ITO[i % len(OKABE_ITO)] for i in range(count)]
 
 
 def lines(count):
-    """Colours and line styles that tell so many lines apart."""
+    """Colors and line styles that tell so many lines apart."""
     styles = ("-", "--", ":", "-.")
     most = len(styles) * len(OKABE_ITO)
     if count > most:
@@ -49,7 +49,7 @@ def lines(count):
 
 
 def sequential(count):
-    """Colours from the first layer (dark) to the last (light)."""
+    """Colors from the first layer (dark) to the last (light)."""
     import matplotlib
 
     # The light end is not legible on white.
@@ -57,7 +57,7 @@ def sequential(count):
 
 
 def markers(count):
-    """Marker shapes that tell apart classes of the same colour."""
+    """Marker shapes that tell apart classes of the same color."""
     shapes = "osD^vPX"
     return [shapes[i // len(OKABE_ITO) % len(shapes)] for i in range(count)]
 
@@ -169,7 +169,7 @@ def label_right(ax, heights, labels, colors):
         ax: matplotlib axes with its final limits.
         heights: list of heights in data units.
         labels: list of strings.
-        colors: list of colours.
+        colors: list of colors.
     """
     rows = list(zip(heights, labels, colors))
     if not rows:
@@ -235,7 +235,7 @@ def label_points(ax, points, labels, colors):
         ax: matplotlib axes.
         points: array `(count, 2)` in data units.
         labels: list of strings.
-        colors: list of colours.
+        colors: list of colors.
     """
     from matplotlib.patheffects import withStroke
 
@@ -283,8 +283,8 @@ _AROUND = (
 )
 
 
-def _box(centre, width, height):
-    x, y = centre
+def _box(center, width, height):
+    x, y = center
     return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 

@@ -276,7 +276,7 @@ class TestArrayBatches:
 
 
 class TestPreprocessing:
-    def test_normalises(self):
+    def test_normalizes(self):
         info = datasets.info("cifar10")
         x = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3))
         model = keras.Sequential(datasets.preprocessing("cifar10"))

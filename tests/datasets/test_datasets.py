@@ -21,7 +21,7 @@ SEVENTH = [5, 1, 5, 0, 7, 8, 8, 0]
 
 
 def pixels(images, name="cifar10"):
-    """Undoes the normalisation."""
+    """Undoes the normalization."""
     _, _, _, mean, std = datasets.info(name)
     pixels = (images * np.float32(std) + np.float32(mean)) * 255
     return np.round(pixels).astype(int)
@@ -40,7 +40,7 @@ def numbers(dataset):
 
 @pytest.fixture
 def data(monkeypatch):
-    """Random images in the place of CIFAR-10, each labelled by its number."""
+    """Random images in the place of CIFAR-10, each labeled by its number."""
     rng = np.random.default_rng(0)
     size = (NUM_TRAIN + NUM_TEST, 32, 32, 3)
     images = rng.integers(0, 256, size, dtype="uint8")
@@ -209,7 +209,7 @@ class TestAugment:
         assert tops == lefts == set(range(9))
         assert flips == {1, -1}
 
-    def test_grey_images_are_shifted_not_flipped(self):
+    def test_gray_images_are_shifted_not_flipped(self):
         kwargs = {"batch_size": 50, "drop_remainder": False}
         shifted = datasets.load("digits", augment=True, **kwargs).train
         plain = datasets.load("digits", **kwargs).train

@@ -15,14 +15,14 @@ pytest.importorskip("tensorflow_datasets")
 WNIDS = ("n02124075", "n01443537", "n04067472")
 
 
-def grey(level):
+def gray(level):
     image = np.full((64, 64, 3), level, "uint8")
     return tf.io.encode_jpeg(image, quality=100).numpy()
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """Every class has its grey, so that labels can be told from images."""
+    """Every class has its gray, so that labels can be told from images."""
     folder = tmp_path_factory.mktemp("original") / "tiny-imagenet-200"
     (folder / "val" / "images").mkdir(parents=True)
     (folder / "wnids.txt").write_text("\n".join(WNIDS) + "\n")
@@ -31,9 +31,9 @@ def original(tmp_path_factory):
         images = folder / "train" / wnid / "images"
         images.mkdir(parents=True)
         for i in range(6):
-            (images / f"{wnid}_{i}.JPEG").write_bytes(grey(60 * label + 10))
+            (images / f"{wnid}_{i}.JPEG").write_bytes(gray(60 * label + 10))
         name = f"val_{label}.JPEG"
-        (folder / "val" / "images" / name).write_bytes(grey(60 * label + 10))
+        (folder / "val" / "images" / name).write_bytes(gray(60 * label + 10))
         lines.append(f"{name}\t{wnid}\t0\t0\t62\t62")
     # In another order than the classes'.
     text = "\n".join(reversed(lines)) + "\n"

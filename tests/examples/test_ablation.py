@@ -89,7 +89,7 @@ def test_variants_of_the_whitened_network():
         if "loss" in name
     }
     assert list(blocks.values()) == [3, 2, 1]
-    # A learned first layer sees normalised pixels, whitening any.
+    # A learned first layer sees normalized pixels, whitening any.
     for name, model in models.items():
         first = type(model.layers[1]).__name__
         learned = name == "learned first layer"

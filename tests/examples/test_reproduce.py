@@ -35,7 +35,7 @@ def test_published_figures_belong_to_recipes():
         )
 
 
-def test_misspelt_difference_is_refused(monkeypatch):
+def test_misspelled_difference_is_refused(monkeypatch):
     monkeypatch.setitem(recipes.DIFFERENT, "caw-mlp", {"weight_decya": 0.1})
     with pytest.raises(ValueError, match=r"'caw-mlp'.*\['weight_decya'\]"):
         recipes.recipes_of("caw")
@@ -326,7 +326,7 @@ class TestShortRuns:
             assert recipe["optimizer"]["class_name"] == "AdamW"
             assert len(metrics["history"]["val_accuracy"]) == 1
             assert ("layer_accuracy" in metrics) == (family != "backprop")
-            # It takes pixels, which its first layers normalise.
+            # It takes pixels, which its first layers normalize.
             model = keras.saving.load_model(runs / family / "model.keras")
             _, _, (x, y) = keras_ff.datasets.load_arrays("digits", raw=True)
             accuracy = np.mean(np.argmax(model.predict(x), axis=1) == y)

@@ -47,7 +47,7 @@ LAYERS = {
         trainable=3,
         trains_differently=True,
     ),
-    "caw_conv2d_customised": Case(
+    "caw_conv2d_customized": Case(
         lambda: layers.CAWConv2D(
             8,
             (3, 2),
@@ -86,7 +86,7 @@ LAYERS = {
         trainable=1,
         trains_differently=True,
     ),
-    "cw_conv2d_customised": Case(
+    "cw_conv2d_customized": Case(
         lambda: layers.CWConv2D(
             9,
             2,
@@ -107,7 +107,7 @@ LAYERS = {
         trainable=3,
         trains_differently=True,
     ),
-    "caw_dense_customised": Case(
+    "caw_dense_customized": Case(
         lambda: layers.CAWDense(
             6,
             NUM_CLASSES,
@@ -150,7 +150,7 @@ LAYERS = {
         (6, 5, 2),
         trainable=3,
     ),
-    "prototype_conv2d_customised": Case(
+    "prototype_conv2d_customized": Case(
         lambda: layers.PrototypeConv2D(
             8,
             (3, 2),
@@ -173,7 +173,7 @@ LAYERS = {
         trainable=2,
         trains_differently=True,
     ),
-    "prototype_conv1d_customised": Case(
+    "prototype_conv1d_customized": Case(
         lambda: layers.PrototypeConv1D(
             8,
             3,
@@ -203,7 +203,7 @@ LAYERS = {
         (5,),
         trainable=3,
     ),
-    "prototype_dense_customised": Case(
+    "prototype_dense_customized": Case(
         lambda: layers.PrototypeDense(
             6,
             NUM_CLASSES,
@@ -231,7 +231,7 @@ LAYERS = {
         (NUM_CLASSES, 5),
         trainable=2,
     ),
-    "ff_dense_customised": Case(
+    "ff_dense_customized": Case(
         lambda: layers.FFDense(
             6,
             reduction="mean",
@@ -463,7 +463,7 @@ HEADS = {
 }
 
 
-PLAIN = [name for name in LAYERS if "customised" not in name]
+PLAIN = [name for name in LAYERS if "customized" not in name]
 IMAGE_LAYERS = [n for n, c in LAYERS.items() if len(c.input_shape) == 3]
 DENSE_LAYERS = [n for n in LAYERS if "dense" in n]
 

@@ -117,7 +117,7 @@ def test_local_loss_as_published(epoch):
 
 
 @pytest.mark.parametrize("epoch", (0, 3, 10))
-def test_local_loss_with_normalised_penalties(epoch):
+def test_local_loss_with_normalized_penalties(epoch):
     layer = layer_with(
         epoch=epoch,
         assignment_regularizers=[
@@ -214,7 +214,7 @@ def test_instance_norm_is_left_out_where_the_map_is_one_pixel(
     np.testing.assert_allclose(numpy(features), expected, atol=2e-5)
 
 
-def test_one_filter_on_one_row_is_normalised():
+def test_one_filter_on_one_row_is_normalized():
     """One channel is not one pixel."""
     layer = layers.CAWConv2D(
         1, (1, 1), num_classes=2, kernel_initializer="zeros"
@@ -322,7 +322,7 @@ def test_mixed_precision_statistics_are_float32():
         ({"filters": 0}, ValueError, "filters"),
         ({"kernel_size": 0}, ValueError, "kernel_size"),
         ({"padding": "everywhere"}, ValueError, "everywhere"),
-        ({"colour": 1}, (TypeError, ValueError), "colour"),
+        ({"color": 1}, (TypeError, ValueError), "color"),
         (
             {"assignment_regularizers": ["sparse"]},
             ValueError,

@@ -132,7 +132,7 @@ def test_config_round_trip(name):
     layer.build((None, *case.input_shape))
     copy.build((None, *case.input_shape))
     assert len(copy.weights) == len(layer.weights)
-    if "customised" in name:
+    if "customized" in name:
         # The initializers are not random: they make the same weights.
         for a, b in zip(layer.weights, copy.weights):
             np.testing.assert_array_equal(numpy(a), numpy(b))
@@ -146,15 +146,15 @@ def test_config_round_trip(name):
         np.testing.assert_allclose(numpy(a), numpy(b), rtol=1e-6)
 
 
-def test_customised_layers_have_no_default_left():
+def test_customized_layers_have_no_default_left():
     """Otherwise the round trip would not see an argument that gets lost."""
     plain = layers.CAWConv2D(6, 3, NUM_CLASSES).get_config()
-    changed = LAYERS["caw_conv2d_customised"].make().get_config()
+    changed = LAYERS["caw_conv2d_customized"].make().get_config()
     same = {key for key in plain if plain[key] == changed[key]}
     allowed = {"trainable", "dtype", "num_classes", "padding", "data_format"}
     assert same <= allowed | {"dilation_rate"}
     plain = layers.CAWDense(6, NUM_CLASSES).get_config()
-    changed = LAYERS["caw_dense_customised"].make().get_config()
+    changed = LAYERS["caw_dense_customized"].make().get_config()
     same = {key for key in plain if plain[key] == changed[key]}
     pooled = {"pooling", "learnable_temperature", "temperature_decay"}
     rest = {"units", "learnable_assignment", "activity_regularizer"}
@@ -166,15 +166,15 @@ def test_customised_layers_have_no_default_left():
     ("name", "count"),
     [
         ("caw_conv2d", 2),
-        ("caw_conv2d_customised", 5),
+        ("caw_conv2d_customized", 5),
         ("cw_conv2d", 0),
-        ("cw_conv2d_customised", 1),
+        ("cw_conv2d_customized", 1),
         ("caw_dense", 2),
-        ("caw_dense_customised", 3),
+        ("caw_dense_customized", 3),
         ("prototype_conv2d", 0),
-        ("prototype_conv2d_customised", 1),
+        ("prototype_conv2d_customized", 1),
         ("prototype_dense", 0),
-        ("prototype_dense_customised", 1),
+        ("prototype_dense_customized", 1),
         ("ff_dense", 0),
         ("block_dense", 0),
         ("block_projected_map", 1),

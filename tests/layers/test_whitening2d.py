@@ -7,7 +7,7 @@ from keras_ff import layers
 
 
 def images(size=40, channels=3, seed=0):
-    """Images whose neighbours are alike, on the scale of pixels."""
+    """Images whose neighbors are alike, on the scale of pixels."""
     x = np.random.default_rng(seed).normal(size=(size, 7, 6, channels))
     return (128 + 20 * (x + 0.9 * np.roll(x, 1, axis=2))).astype("float32")
 

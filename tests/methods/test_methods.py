@@ -262,7 +262,7 @@ def test_unknown_options_are_refused_by_name(name):
         assert f"Received: ['{option}']" in str(error.value)
         assert f"'{known}'" in str(error.value)
         assert f"method='{name}'" in str(error.value)
-    # One that is misspelt, and those that the architecture decides.
+    # One that is misspelled, and those that the architecture decides.
     for option in ("temprature", "strides", "dropout", "data_format"):
         with pytest.raises(ValueError) as error:
             applications.tiny_cnn((8, 8, 1), 2, name, layer_options={option: 2})

@@ -959,7 +959,7 @@ def deep_supervision():
     return DeepSupervisionModel(inputs, [keras.layers.Dense(CLASSES)(inputs)])
 
 
-def test_unlabelled_samples_as_the_error_advises():
+def test_unlabeled_samples_as_the_error_advises():
     """A step as if they were not there."""
     weights = []
     for x, y, weight in (

@@ -12,11 +12,11 @@ FEATURES = 5
 
 
 def data(size=24, shape=(FEATURES,), seed=0):
-    """Samples around one centre a class; some learning is possible."""
+    """Samples around one center a class; some learning is possible."""
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(CLASSES, *shape))
+    centers = np.random.default_rng(99).normal(size=(CLASSES, *shape))
     y = rng.integers(0, CLASSES, size)
-    x = centres[y] + 0.7 * rng.normal(size=(size, *shape))
+    x = centers[y] + 0.7 * rng.normal(size=(size, *shape))
     return x.astype("float32"), y
 
 

@@ -56,9 +56,9 @@ class TestPrototypes:
         everything = np.concatenate(
             [unit(PROTOTYPES[..., :3]).reshape(-1, 3), points]
         )
-        centred = everything - everything.mean(axis=0)
-        variances, axes = np.linalg.eigh(centred.T @ centred)
-        expected = centred @ axes[:, :0:-1]
+        centered = everything - everything.mean(axis=0)
+        variances, axes = np.linalg.eigh(centered.T @ centered)
+        expected = centered @ axes[:, :0:-1]
         for k in range(4):
             for drawn, there in (
                 (stars[k], expected[:8][[2 * k, 2 * k + 1]]),
