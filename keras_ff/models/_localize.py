@@ -19,7 +19,15 @@ from keras_ff.models.cutting.flat_model import inputs_like
 from keras_ff.models.forward_only_model import ForwardOnlyModel
 
 
-def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
+def localize(
+    model,
+    num_classes,
+    cut=4,
+    goodness=None,
+    by="memory",
+    batch_size=32,
+    **options,
+):
     """Makes a forward-only model of any functional Keras model.
 
     The model is cut where a single tensor crosses (so never inside a residual
@@ -47,6 +55,8 @@ def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
             `keras_ff.layers.GoodnessProjection`.
         by: what a number of blocks makes even: `"memory"`, so that the
             largest needs the least, or `"weights"`. Defaults to `"memory"`.
+        batch_size: int, samples of a step, as `cut_plan` counts them.
+            Defaults to `32`.
         **options: arguments of `ForwardOnlyModel` (`contribution`,
             `layer_clipnorm`, `layer_metrics`, `name`).
 
@@ -73,7 +83,7 @@ def localize(model, num_classes, cut=4, goodness=None, by="memory", **options):
     flat = flat_model(model)
     graph, points = flat.graph, cut_points(flat.graph)
     if is_integer(cut):
-        names = plan_of(graph, int(cut), by).cut
+        names = plan_of(graph, int(cut), by, batch_size).cut
     else:
         names = _named_cuts(flat, points, cut)
     make_head = goodness or GoodnessProjection

@@ -34,6 +34,7 @@ from keras_ff.models.training_data import check_samples
 from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
+from keras_ff.models.voting import keep_voting
 from keras_ff.models.voting import start_voting
 
 
@@ -316,6 +317,7 @@ class LocalLossModel(
         if self.train_function is None:
             start_lora(self)
             start_voting(self)
+            keep_voting(self)
         results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
         raise_if_unsound(self, epoch_ended=False)
         return self._in_layer_order(results)

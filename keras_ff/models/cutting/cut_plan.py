@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import keras
 
+from keras_ff.checks import check_integer
 from keras_ff.checks import is_integer
 from keras_ff.models.cutting.cut_points import running_nodes
 from keras_ff.models.cutting.flat_model import flat_model
@@ -103,7 +104,7 @@ class CutPlan:
         return "\n".join([head, *lines])
 
 
-def cut_plan(model, n, by="memory"):
+def cut_plan(model, n, by="memory", batch_size=32):
     """Where `localize` cuts a model into a number of blocks.
 
     Nothing is built. The plan is the partition whose largest block is the
@@ -114,9 +115,11 @@ def cut_plan(model, n, by="memory"):
     Args:
         model: a functional or a built sequential Keras model, see `localize`.
         n: int, the number of blocks.
-        by: `"memory"` (the activations that a block computes and takes in,
-            which it holds while it learns) or `"weights"`. Defaults to
-            `"memory"`.
+        by: `"memory"` (what a step holds while a block learns: the
+            activations that it computes and takes in, and the gradients of
+            all blocks up to it) or `"weights"`. Defaults to `"memory"`.
+        batch_size: int, samples of a step, which the memory depends on: the
+            more there are, the less gradients weigh. Defaults to `32`.
 
     Returns:
         A `CutPlan`: `plan.blocks` with the weights, activations and
@@ -124,8 +127,10 @@ def cut_plan(model, n, by="memory"):
         names for `localize(cut=)`. Printed, it is a table.
 
     Raises:
-        TypeError: if the model cannot be cut, or `n` is not an integer.
-        ValueError: if `by` is unknown, or the model has no so many blocks.
+        TypeError: if the model cannot be cut, or `n` or `batch_size` is not
+            an integer.
+        ValueError: if `by` is unknown, `batch_size` is not positive, or the
+            model has no so many blocks.
 
     Example:
 
@@ -134,10 +139,10 @@ def cut_plan(model, n, by="memory"):
     print(keras_ff.models.cut_plan(resnet, 8))
     ```
     """
-    return plan_of(flat_model(model).graph, n, by)
+    return plan_of(flat_model(model).graph, n, by, batch_size)
 
 
-def plan_of(graph, n, by="memory"):
+def plan_of(graph, n, by="memory", batch_size=32):
     """The `CutPlan` of a graph in which no model is nested."""
     if by not in BY:
         raise ValueError(f"`by` must be one of {BY}. Received: by={by!r}")
@@ -146,6 +151,7 @@ def plan_of(graph, n, by="memory"):
             "`n` must be the number of blocks, an integer. Received: "
             f"n={n!r} of type {type(n).__name__}"
         )
+    check_integer("batch_size", batch_size, minimum=1)
     ends = unit_ends(graph)
     if not 1 <= n <= len(ends) + 1:
         whole = [x.name for x in graph.layers if isinstance(x, keras.Model)]
@@ -161,8 +167,16 @@ def plan_of(graph, n, by="memory"):
     taken_in = [sum(map(num_bytes, graph.inputs))]
     taken_in += [num_bytes(point.tensor) for point in ends.values()] + [0]
     if by == "memory":
-        costs = [totals[i].activations for i in borders]
-        entries = taken_in
+        # Gradients of the blocks before are held when a block learns.
+        gradients = [totals[i].gradients for i in borders]
+        costs = [
+            batch_size * totals[i].activations + held
+            for i, held in zip(borders, gradients)
+        ]
+        entries = [
+            batch_size * taken + held
+            for taken, held in zip(taken_in, gradients)
+        ]
     else:
         costs = [totals[i].weights for i in borders]
         entries = [0] * len(borders)
@@ -191,7 +205,7 @@ def _totals(nodes):
     for node in nodes:
         cost = layer_cost(node)
         if id(node.operation) in seen:
-            cost = cost._replace(weights=0)
+            cost = cost._replace(weights=0, gradients=0)
         seen.add(id(node.operation))
         total = LayerCost(*(a + b for a, b in zip(total, cost)))
         totals.append(total)

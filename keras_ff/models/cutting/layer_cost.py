@@ -23,11 +23,13 @@ class LayerCost(NamedTuple):
         weights: int, how many it has.
         activations: int, the bytes that it computes for one sample.
         multiplications: int, those of one sample's forward pass.
+        gradients: int, the bytes of the gradients of its weights.
     """
 
     weights: int = 0
     activations: int = 0
     multiplications: int = 0
+    gradients: int = 0
 
 
 def layer_cost(node):
@@ -61,7 +63,13 @@ def layer_cost(node):
             multiplications += 2 * scores * size
     if leaves != [layer]:
         activations += values * _itemsize(layer.compute_dtype)
-    return LayerCost(layer.count_params(), activations, multiplications)
+    gradients = sum(
+        _size(weight.shape) * _itemsize(weight.dtype)
+        for weight in layer.trainable_weights
+    )
+    return LayerCost(
+        layer.count_params(), activations, multiplications, gradients
+    )
 
 
 def num_bytes(tensor):

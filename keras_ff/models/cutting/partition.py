@@ -11,7 +11,8 @@ def partition(totals, entries, number):
         totals: list of ints, what all units up to each boundary cost; the
             first is zero.
         entries: list of ints, what a block costs besides its units if it
-            begins at a boundary; no more than the unit before that costs.
+            begins at a boundary. No block may cost more for beginning one
+            unit later.
         number: int, the number of blocks, at least 1 and no more than there
             are units.
 

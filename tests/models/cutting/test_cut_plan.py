@@ -23,27 +23,50 @@ def pyramid(widths=(4, 8, 8, 16, 16)):
     return keras.Model(inputs, x, name="pyramid")
 
 
-def test_no_other_cut_needs_less_memory():
+@pytest.mark.parametrize("batch_size", [1, 1000])
+def test_no_other_cut_needs_less_memory(batch_size):
     model = pyramid()
     # Counted by hand: three maps of 32 x 32, then a quarter, and so on.
-    units, taken = [], [32 * 32 * 3]
+    units, taken, kernels, channels = [], [32 * 32 * 3], [], 3
     for i, width in enumerate((4, 8, 8, 16, 16)):
         pixels = (32 >> i) ** 2
         units.append(3 * pixels * width + pixels // 4 * width)
         taken.append(pixels // 4 * width)
+        # Kernel and bias, gain and shift.
+        kernels.append(9 * channels * width + 3 * width)
+        channels = width
+
+    def needed(cuts):
+        # Gradients of the blocks before are held.
+        return max(
+            batch_size * (sum(units[i:j]) + taken[i]) + sum(kernels[:j])
+            for i, j in itertools.pairwise((0, *cuts, 5))
+        )
+
     for number in range(1, 6):
         best = min(
-            max(
-                sum(units[i:j]) + taken[i]
-                for i, j in itertools.pairwise((0, *cuts, 5))
-            )
-            for cuts in itertools.combinations(range(1, 5), number - 1)
+            map(needed, itertools.combinations(range(1, 5), number - 1))
         )
-        plan = cut_plan(model, number)
-        assert max(b.activations for b in plan.blocks) == 4 * best
-        assert len(plan.blocks) == number
+        plan = cut_plan(model, number, batch_size=batch_size)
         # Cut where the map is smallest: behind the pooling.
-        assert all(re.fullmatch(r"pool\d", name) for name in plan.cut)
+        cuts = [int(name.removeprefix("pool")) + 1 for name in plan.cut]
+        assert len(cuts) == number - 1 and needed(cuts) == best
+        for block, (i, j) in zip(
+            plan.blocks, itertools.pairwise((0, *cuts, 5))
+        ):
+            assert block.activations == 4 * (sum(units[i:j]) + taken[i])
+
+
+def test_gradients_weigh_more_in_small_batches():
+    x = inputs = keras.Input((16,))
+    for i in range(4):
+        x = layers.Dense(16, name=f"dense{i}")(x)
+    model = keras.Model(inputs, x)
+    assert cut_plan(model, 2, batch_size=1000).cut == ["dense1"]
+    # At the end all gradients are held, so the last block is made small.
+    assert cut_plan(model, 2, batch_size=1).cut == ["dense2"]
+    model.trainable = False
+    assert cut_plan(model, 2, batch_size=1).cut == ["dense1"]
 
 
 def test_a_plan_counts_every_layer_once_and_builds_nothing():
@@ -154,6 +177,8 @@ def test_a_deep_network_is_planned():
         (dict(n=0), ValueError, "into 0 blocks"),
         (dict(n=2.0), TypeError, "integer. Received: n=2.0 of type float"),
         (dict(n=2, by="time"), ValueError, "'memory', 'weights'.*by='time'"),
+        (dict(n=2, batch_size=0), ValueError, "at least 1.*batch_size=0"),
+        (dict(n=2, batch_size="8"), TypeError, "integer.*batch_size='8'"),
     ],
 )
 def test_bad_arguments(arguments, error, message):

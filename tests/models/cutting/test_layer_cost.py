@@ -62,7 +62,7 @@ def cost(layer, shape, dtype=None):
     ],
 )
 def test_a_layer_costs(make, shape, weights, values, multiplications):
-    assert cost(make(), shape) == (weights, 4 * values, multiplications)
+    assert cost(make(), shape)[:3] == (weights, 4 * values, multiplications)
 
 
 def test_half_precision_takes_half_the_bytes():
@@ -73,7 +73,7 @@ def test_half_precision_takes_half_the_bytes():
 
 def test_an_embedding_multiplies_nothing():
     found = cost(layers.Embedding(50, 6), (7,), dtype="int32")
-    assert found == (50 * 6, 4 * 7 * 6, 0)
+    assert found == (50 * 6, 4 * 7 * 6, 0, 4 * 50 * 6)
 
 
 def test_attention_counts_its_scores():
@@ -97,3 +97,10 @@ def test_attention_counts_its_scores():
     # Its output; queries, keys, values, output; scores and their softmax.
     values = 7 * 6 + 4 * 7 * 6 + 2 * 2 * 7 * 7
     assert found.activations == 4 * values
+
+
+def test_only_what_learns_has_gradients():
+    normalization = layers.BatchNormalization()
+    assert cost(normalization, (8, 8, 4)).gradients == 4 * 2 * 4
+    frozen = layers.Dense(6, trainable=False)
+    assert cost(frozen, (5,)).gradients == 0

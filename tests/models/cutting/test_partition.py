@@ -35,6 +35,27 @@ def test_no_other_partition_is_cheaper():
         assert dearest(totals, entries, cuts) == best
 
 
+def test_what_blocks_in_front_leave_behind_counts():
+    draw = random.Random(0)
+    for _ in range(100):
+        units = draw.choices([1, 2, 3, 7, 20], k=6)
+        left = draw.choices([0, 1, 5, 30], k=6)
+        behind = [0, *itertools.accumulate(left)]
+        own = [0, *itertools.accumulate(units)]
+        totals = [a + b for a, b in zip(own, behind)]
+        cuts = partition(totals, behind, 3)
+
+        def needed(cuts):
+            return max(
+                own[j] - own[i] + behind[j]
+                for i, j in itertools.pairwise([0, *cuts, 6])
+            )
+
+        assert needed(cuts) == min(
+            map(needed, itertools.combinations(range(1, 6), 2))
+        )
+
+
 def test_of_equal_ones_the_even_one():
     # The first unit alone sets the bound.
     totals = [0, 10, *range(11, 17)]
