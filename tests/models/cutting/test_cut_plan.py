@@ -1,5 +1,4 @@
 import itertools
-import re
 
 import keras
 import numpy as np
@@ -44,9 +43,7 @@ def test_no_other_cut_needs_less_memory(batch_size):
         )
 
     for number in range(1, 6):
-        best = min(
-            map(needed, itertools.combinations(range(1, 5), number - 1))
-        )
+        best = min(map(needed, itertools.combinations(range(1, 5), number - 1)))
         plan = cut_plan(model, number, batch_size=batch_size)
         # Cut where the map is smallest: behind the pooling.
         cuts = [int(name.removeprefix("pool")) + 1 for name in plan.cut]
