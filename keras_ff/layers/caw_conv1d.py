@@ -27,10 +27,11 @@ class CAWConv1D(CAWConv):
             learnable_temperature, temperature_decay, temperature_range,
             assignment_initializer, learnable_assignment,
             assignment_regularizers: as in `CAWConv2D`.
-        **kwargs: the other arguments of `keras.layers.Conv1D` (`padding`,
-            which may be `"causal"`, `strides`, `dilation_rate` and the rest;
-            `activation` defaults to `"relu"`, `use_bias` to `False`) and of
-            `keras.layers.Layer`.
+        padding: as in `keras.layers.Conv1D`; may be `"causal"`.
+        activation, use_bias, strides, data_format, dilation_rate, groups,
+            bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint,
+            objectives, **kwargs: as in `CAWConv2D`.
 
     Call arguments:
         inputs: tensor of sequences.

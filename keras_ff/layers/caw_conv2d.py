@@ -41,11 +41,15 @@ class CAWConv2D(CAWConv):
         assignment_regularizers: a regularizer of the assignment or a list,
             `None`, or `"published"` (the default) for
             `[AssignmentEntropy(1e-2), AssignmentOrthogonality(1e-3)]`.
-        **kwargs: the other arguments of `keras.layers.Conv2D` (`strides`,
-            `padding`, `data_format`, `dilation_rate`, `groups`,
-            `activation`, which defaults to `"relu"`, `use_bias`, which
-            defaults to `False`, regularizers and constraints) and of
-            `keras.layers.Layer` (`name`, `dtype`).
+        activation: defaults to `"relu"`.
+        use_bias: bool. Defaults to `False`.
+        strides, padding, data_format, dilation_rate, groups,
+            bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint: as in
+            `keras.layers.Conv2D`.
+        objectives: as in `LocalLayer`.
+        **kwargs: arguments of `keras.layers.Layer` (`name`, `dtype`,
+            `trainable`).
 
     Call arguments:
         inputs: image tensor.

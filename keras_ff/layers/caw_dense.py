@@ -1,8 +1,18 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from keras_ff.layers.channel_class_assignment import AssignmentRegularizers
 from keras_ff.layers.channel_class_assignment import ChannelClassAssignment
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.kernel_layer import KernelLayer
+from keras_ff.layers.local_layer import Objectives
+from keras_ff.types import Activation
+from keras_ff.types import Constraint
+from keras_ff.types import Initializer
+from keras_ff.types import Normalization
+from keras_ff.types import Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -25,8 +35,14 @@ class CAWDense(KernelLayer):
             temperature_range, assignment_initializer, learnable_assignment,
             assignment_regularizers: as in `CAWConv2D`; there is no map, so
             `pooling` changes nothing.
-        **kwargs: the other arguments of `keras.layers.Dense` and of
-            `keras.layers.Layer`.
+        activation: defaults to `"relu"`.
+        use_bias: bool. Defaults to `False`.
+        bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint: as in
+            `keras.layers.Dense`.
+        objectives: as in `LocalLayer`.
+        **kwargs: arguments of `keras.layers.Layer` (`name`, `dtype`,
+            `trainable`).
 
     Call arguments:
         inputs: tensor of shape `(batch, features)`.
@@ -61,13 +77,31 @@ class CAWDense(KernelLayer):
 
     def __init__(
         self,
-        units,
-        num_classes,
-        dropout=0.1,
-        normalization="layer",
-        kernel_initializer=None,
-        **kwargs,
-    ):
+        units: int,
+        num_classes: int,
+        dropout: float = 0.1,
+        normalization: Normalization | None = "layer",
+        kernel_initializer: Initializer | None = None,
+        *,
+        pooling: Sequence[float] = (0.94, 0.06, 0.05),
+        temperature: float = 10.0,
+        learnable_temperature: bool = True,
+        temperature_decay: float = 0.995,
+        temperature_range: Sequence[float] = (0.1, 100.0),
+        assignment_initializer: Initializer | None = None,
+        learnable_assignment: bool = True,
+        assignment_regularizers: AssignmentRegularizers = "published",
+        activation: Activation | None = "relu",
+        use_bias: bool = False,
+        bias_initializer: Initializer | None = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        objectives: Objectives = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units=units,
             num_classes=num_classes,
@@ -77,5 +111,22 @@ class CAWDense(KernelLayer):
             or keras.initializers.VarianceScaling(
                 1 / 3, mode="fan_in", distribution="uniform"
             ),
+            pooling=pooling,
+            temperature=temperature,
+            learnable_temperature=learnable_temperature,
+            temperature_decay=temperature_decay,
+            temperature_range=temperature_range,
+            assignment_initializer=assignment_initializer,
+            learnable_assignment=learnable_assignment,
+            assignment_regularizers=assignment_regularizers,
+            activation=activation,
+            use_bias=use_bias,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            objectives=objectives,
             **kwargs,
         )

@@ -1,4 +1,7 @@
 import math
+from collections.abc import Sequence
+from typing import Literal
+from typing import TypeAlias
 
 import keras
 from keras import ops
@@ -10,6 +13,13 @@ from keras_ff.layers.masks import with_mask
 from keras_ff.regularizers import AssignmentEntropy
 from keras_ff.regularizers import AssignmentOrthogonality
 from keras_ff.regularizers import AssignmentRegularizer
+
+AssignmentRegularizers: TypeAlias = (
+    Literal["published"]
+    | AssignmentRegularizer
+    | Sequence[AssignmentRegularizer]
+    | None
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

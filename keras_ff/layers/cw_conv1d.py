@@ -22,8 +22,11 @@ class CWConv1D(CWConv):
         kernel_size: int, the number of steps that a kernel sees.
         num_classes: int, at least 2.
         dropout, normalization, kernel_initializer: as in `CWConv2D`.
-        **kwargs: the other arguments of `keras.layers.Conv1D` (`padding` may
-            be `"causal"`) and of `keras.layers.Layer`.
+        padding: as in `keras.layers.Conv1D`; may be `"causal"`.
+        activation, use_bias, strides, data_format, dilation_rate, groups,
+            bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint,
+            objectives, **kwargs: as in `CAWConv2D`.
 
     Call arguments:
         inputs: tensor of sequences.

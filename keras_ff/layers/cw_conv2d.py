@@ -25,8 +25,10 @@ class CWConv2D(CWConv):
             `"group"`, as published.
         kernel_initializer: defaults to normal with variance
             `2 / fan_out`, as published.
-        **kwargs: the other arguments of `keras.layers.Conv2D` and of
-            `keras.layers.Layer`.
+        activation, use_bias, strides, padding, data_format, dilation_rate,
+            groups, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint,
+            objectives, **kwargs: as in `CAWConv2D`.
 
     Call arguments:
         inputs: image tensor.

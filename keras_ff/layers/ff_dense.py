@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -5,6 +7,10 @@ from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.kernel_layer import KernelLayer
 from keras_ff.layers.normalization import RMSFeatures
 from keras_ff.layers.squared_goodness import SquaredGoodness
+from keras_ff.types import Activation
+from keras_ff.types import Constraint
+from keras_ff.types import Initializer
+from keras_ff.types import Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -37,8 +43,11 @@ class FFDense(KernelLayer):
         use_bias: bool. Defaults to `True`.
         dropout: float in `[0, 1)`. Defaults to `0.0`.
         kernel_initializer: defaults to normal with variance `1 / units`.
-        **kwargs: the other arguments of `keras.layers.Dense` and of
-            `keras.layers.Layer`.
+        bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint: as in
+            `keras.layers.Dense`.
+        **kwargs: arguments of `keras.layers.Layer` (`name`, `dtype`,
+            `trainable`).
 
     Call arguments:
         inputs: tensor of shape `(batch, candidates, features)`.
@@ -72,17 +81,24 @@ class FFDense(KernelLayer):
 
     def __init__(
         self,
-        units,
-        reduction="sum",
-        threshold=1.0,
-        peer_normalization=0.0,
-        peer_momentum=0.9,
-        activation="relu",
-        use_bias=True,
-        dropout=0.0,
-        kernel_initializer=None,
-        **kwargs,
-    ):
+        units: int,
+        reduction: str = "sum",
+        threshold: float = 1.0,
+        peer_normalization: float = 0.0,
+        peer_momentum: float = 0.9,
+        activation: Activation | None = "relu",
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        kernel_initializer: Initializer | None = None,
+        *,
+        bias_initializer: Initializer | None = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        **kwargs: Any,
+    ) -> None:
         if kwargs.get("objectives"):
             raise ValueError(
                 "An FFDense has no `objectives`: its batch holds candidates, "
@@ -113,6 +129,12 @@ class FFDense(KernelLayer):
             or keras.initializers.VarianceScaling(
                 1.0, mode="fan_out", distribution="untruncated_normal"
             ),
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
             **kwargs,
         )
         self.peer_normalization = peer_normalization

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import keras
 from keras import ops
 from keras import tree
@@ -17,6 +20,8 @@ from keras_ff.layers.masks import without_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
 from keras_ff.layers.tracing import without_history
+
+Objectives: TypeAlias = LocalObjective | Sequence[LocalObjective] | None
 
 
 class LocalLayer(CompositeLayer):

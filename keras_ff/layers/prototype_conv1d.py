@@ -30,9 +30,11 @@ class PrototypeConv1D(PrototypeConv):
             kernel_initializer: as in `PrototypeConv2D`.
         prototypes_per_class, beta, prototype_initializer,
             learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
-        **kwargs: the other arguments of `keras.layers.Conv1D` (`padding` may
-            be `"causal"`; `use_bias` defaults to `False`) and of
-            `keras.layers.Layer`.
+        padding: as in `keras.layers.Conv1D`; may be `"causal"`.
+        activation, use_bias, strides, data_format, dilation_rate, groups,
+            bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint,
+            objectives, **kwargs: as in `CAWConv2D`.
 
     Call arguments:
         inputs: tensor of sequences.

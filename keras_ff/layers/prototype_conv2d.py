@@ -39,8 +39,10 @@ class PrototypeConv2D(PrototypeConv):
         kernel_initializer: defaults to `"he_normal"`.
         prototypes_per_class, beta, prototype_initializer,
             learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
-        **kwargs: the other arguments of `keras.layers.Conv2D` (`use_bias`
-            defaults to `False`) and of `keras.layers.Layer`.
+        activation, use_bias, strides, padding, data_format, dilation_rate,
+            groups, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint,
+            objectives, **kwargs: as in `CAWConv2D`.
 
     Call arguments:
         inputs: image tensor.

@@ -1,8 +1,16 @@
+from typing import Any
+
 import keras
 
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.hyperspherical_prototypes import HypersphericalPrototypes
 from keras_ff.layers.kernel_layer import KernelLayer
+from keras_ff.layers.local_layer import Objectives
+from keras_ff.types import Activation
+from keras_ff.types import Constraint
+from keras_ff.types import Initializer
+from keras_ff.types import Normalization
+from keras_ff.types import Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -34,8 +42,15 @@ class PrototypeDense(KernelLayer):
         kernel_initializer: defaults to `"he_normal"`.
         prototypes_per_class, beta, prototype_initializer,
             learnable_prototypes, epsilon: as in `HypersphericalPrototypes`.
-        **kwargs: the other arguments of `keras.layers.Dense` and of
-            `keras.layers.Layer`.
+        pooling: as in `HypersphericalPrototypes`; there is no map, so it
+            changes nothing.
+        activation: defaults to `"relu"`.
+        bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint: as in
+            `keras.layers.Dense`.
+        objectives: as in `LocalLayer`.
+        **kwargs: arguments of `keras.layers.Layer` (`name`, `dtype`,
+            `trainable`).
 
     Call arguments:
         inputs: tensor of shape `(batch, features)`.
@@ -70,16 +85,31 @@ class PrototypeDense(KernelLayer):
 
     def __init__(
         self,
-        units,
-        num_classes,
-        embedding_size=None,
-        embedding_initializer="glorot_uniform",
-        use_bias=True,
-        dropout=0.0,
-        normalization="rms",
-        kernel_initializer="he_normal",
-        **kwargs,
-    ):
+        units: int,
+        num_classes: int,
+        embedding_size: int | None = None,
+        embedding_initializer: Initializer = "glorot_uniform",
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        normalization: Normalization | None = "rms",
+        kernel_initializer: Initializer = "he_normal",
+        *,
+        pooling: int | str = "average",
+        prototypes_per_class: int = 1,
+        beta: float = 10.0,
+        prototype_initializer: Initializer = "random_normal",
+        learnable_prototypes: bool = True,
+        epsilon: float = 1e-6,
+        activation: Activation | None = "relu",
+        bias_initializer: Initializer | None = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        objectives: Objectives = None,
+        **kwargs: Any,
+    ) -> None:
         embedding = None
         if embedding_size is not None:
             embedding = keras.layers.Dense(
@@ -97,6 +127,20 @@ class PrototypeDense(KernelLayer):
             dropout=dropout,
             normalization=normalization,
             kernel_initializer=kernel_initializer,
+            pooling=pooling,
+            prototypes_per_class=prototypes_per_class,
+            beta=beta,
+            prototype_initializer=prototype_initializer,
+            learnable_prototypes=learnable_prototypes,
+            epsilon=epsilon,
+            activation=activation,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            objectives=objectives,
             **kwargs,
         )
         self.embedding_size = embedding_size

@@ -1,0 +1,29 @@
+"""What type hints of several rooms name."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+from typing import TypeAlias
+
+import keras
+
+# Of the backend, of NumPy, or symbolic: Keras has no type for all of them.
+Tensor: TypeAlias = Any
+# What `fit` takes: arrays, a `tf.data.Dataset`, a `PyDataset`, a generator.
+Data: TypeAlias = Any
+Shape: TypeAlias = tuple[int | None, ...]
+Sizes: TypeAlias = int | Sequence[int]
+Config: TypeAlias = dict[str, Any]
+DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
+Activation: TypeAlias = str | Callable[[Tensor], Tensor]
+Initializer: TypeAlias = (
+    str | keras.initializers.Initializer | Callable[..., Tensor]
+)
+Regularizer: TypeAlias = (
+    str | keras.regularizers.Regularizer | Callable[[Tensor], Tensor]
+)
+Constraint: TypeAlias = (
+    str | keras.constraints.Constraint | Callable[[Tensor], Tensor]
+)
+Normalization: TypeAlias = str | keras.layers.Layer
