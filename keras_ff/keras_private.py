@@ -4,6 +4,7 @@ Each name is used here only, so that another Keras is one file's matter;
 `tests/test_keras_private.py` names them. `pyproject.toml` bounds the versions.
 """
 
+import inspect
 import types
 
 import keras
@@ -29,6 +30,32 @@ def scope_values():
         Dict from their identities to values, which the scope reads and writes.
     """
     return get_global_attribute("stateless_scope").state_mapping
+
+
+def like_model(constructor):
+    """A constructor that Keras takes for `keras.Model`'s own.
+
+    Keras saves, loads and clones a graph by a constructor with `*args,
+    **kwargs` alone. `ShownArguments` lets its class show the given one's.
+    """
+
+    def __init__(self, *args, **kwargs):
+        constructor(self, *args, **kwargs)
+
+    signature = inspect.signature(constructor)
+    _, *shown = signature.parameters.values()
+    __init__.shown = signature.replace(parameters=shown)
+    return __init__
+
+
+class ShownArguments:
+    """A mixin for models whose constructors are `like_model`."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            # What `inspect.signature` and `help` look at first.
+            cls.__signature__ = getattr(cls.__init__, "shown", None)
 
 
 def is_functional(model):

@@ -8,35 +8,23 @@ from keras_ff.models.check_heads import check_shapes
 from keras_ff.models.graph import check_not_trainable
 
 
-def connect(model_class, args, kwargs, options):
+def connect(model_class, layers, inputs, outputs, options):
     """The inputs and the combined prediction of a new model.
 
     Args:
         model_class: the model's class.
-        args: list of positional arguments of the model: layers, or inputs and
-            outputs.
-        kwargs: dict of its keyword arguments; those used are taken out.
+        layers: list of its layers, or `None`.
+        inputs, outputs: a graph in their place, or `None`.
         options: dict of the arguments of the layer that combines goodness.
 
     Returns:
         Symbolic inputs, and the symbolic combined prediction.
     """
     kind, readout_class = model_class.__name__, model_class._readout_class
-    args = list(args)
-    if len(args) == 1 and "outputs" not in kwargs:
-        inputs, goodness = _chain(args[0])
-    elif "layers" in kwargs:
-        inputs, goodness = _chain(kwargs.pop("layers"))
+    if layers is not None:
+        inputs, goodness = _chain(layers)
     else:
-        inputs = args.pop(0) if args else kwargs.pop("inputs", None)
-        goodness = args.pop(0) if args else kwargs.pop("outputs", None)
-        goodness = [] if goodness is None else tree.flatten(goodness)
-    unknown = sorted(set(kwargs) - {"name", "trainable"})
-    if unknown:
-        raise TypeError(
-            f"Unknown arguments of {kind}: {unknown}. Besides its layers it "
-            f"takes {', '.join([*model_class._options, 'name'])}."
-        )
+        goodness = [] if outputs is None else tree.flatten(outputs)
     if not goodness:
         raise ValueError(
             f"A {kind} needs the goodness of at least one local layer. "

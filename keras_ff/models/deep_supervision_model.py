@@ -1,4 +1,5 @@
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -26,7 +27,7 @@ class DeepSupervisionModel(LocalLossModel):
     Labels, weights and losses are checked as those of a `ForwardOnlyModel` are.
 
     Args:
-        inputs, outputs, name: as in `keras.Model`.
+        inputs, outputs, name, trainable: as in `keras.Model`.
 
     Raises:
         TypeError: if there are no outputs, or in `compile`, if `loss` is
@@ -48,22 +49,27 @@ class DeepSupervisionModel(LocalLossModel):
     - [Lee et al., 2015](https://arxiv.org/abs/1409.5185)
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    @keras_private.like_model
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool | None = None,
+    ) -> None:
+        if inputs is None or outputs is None:
+            raise TypeError(
+                "A DeepSupervisionModel takes its inputs and its outputs, the "
+                f"goodness of its layers. Received: inputs={inputs!r}, "
+                f"outputs={outputs!r}"
+            )
+        super().__init__(None, inputs, outputs, name, trainable)
         self._check_not_local()
         goodness = goodness_tensors(self, self._readout)
         heads = keras.Model(self.input, goodness, name=f"{self.name}_goodness")
         # Not as an attribute: the model would hold its layers twice.
         self._run_layers = functools.partial(_run, heads)
-
-    @classmethod
-    def _connect(cls, args, kwargs, options):
-        if len(args) + ("inputs" in kwargs) + ("outputs" in kwargs) != 2:
-            raise TypeError(
-                "A DeepSupervisionModel takes its inputs and its outputs, the "
-                f"goodness of its layers. Received: {(*args, *kwargs)}"
-            )
-        return super()._connect(args, kwargs, options)
 
     def _check_not_local(self):
         for layer in keras_private.all_layers(self):

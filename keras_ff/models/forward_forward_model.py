@@ -1,10 +1,13 @@
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_ff.contributions import Contribution
 from keras_ff.contributions import SkipFirst
+from keras_ff.keras_private import like_model
 from keras_ff.keras_private import producer
 from keras_ff.labels import class_numbers
 from keras_ff.layers import FFDense
@@ -15,6 +18,7 @@ from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.forward_forward_readout import ForwardForwardReadout
 from keras_ff.models.forward_forward_readout import check_inference
 from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.models.forward_only_model import Layers
 from keras_ff.models.training_data import are_arrays
 from keras_ff.models.training_data import as_array
 from keras_ff.models.training_data import check_samples
@@ -65,6 +69,7 @@ class ForwardForwardModel(ForwardOnlyModel):
         layer_clipnorm, layer_metrics, name: as in `ForwardOnlyModel`. The
             accuracy of a layer in training is the share of pairs that it
             tells apart.
+        inputs, outputs, trainable: of a model that Keras loads or clones.
 
     Raises:
         ValueError: if an argument is out of range, or the input has no more
@@ -94,32 +99,50 @@ class ForwardForwardModel(ForwardOnlyModel):
 
     # Its read-out sees the features of all layers.
     _layers_are_independent = False
-    _options = (*ForwardOnlyModel._options, "negatives", "inference")
     _readout_class = ForwardForwardReadout
     _default_loss = ForwardForwardLoss
 
-    @classmethod
-    def _connect(cls, args, kwargs, options):
-        args = list(args)
-        if "outputs" not in kwargs and len(args) + ("layers" in kwargs) == 1:
-            layers = args.pop() if args else kwargs.pop("layers")
-            args = [_with_overlay(layers, kwargs)]
-            units = [layer.operation.units for layer in layers[1:]]
-            options["units"] = sum(units[1:] or units)
-            options["contribution"] = options.get("contribution") or SkipFirst()
-        elif not isinstance(
-            producer(kwargs.get("outputs", args[-1] if args else None)),
-            ForwardForwardReadout,
-        ):
-            # Loading and cloning give inputs and the prediction itself.
+    @like_model
+    def __init__(
+        self,
+        layers: Layers | Any = None,
+        outputs: Any = None,
+        *,
+        num_classes: int | None = None,
+        negatives: str = "hard",
+        inference: str = "goodness",
+        label_scale: float = 1.0,
+        contribution: Contribution | None = None,
+        layer_clipnorm: float | None = None,
+        layer_metrics: bool = False,
+        inputs: Any = None,
+        name: str | None = None,
+        trainable: bool | None = None,
+    ) -> None:
+        options = {}
+        if outputs is None:
+            layers = _with_overlay(layers, num_classes, label_scale)
+            units = [
+                layer.operation.units
+                for layer in layers
+                if isinstance(layer, FFDense)
+            ]
+            options = dict(
+                units=sum(units[1:] or units),
+                negatives=negatives,
+                inference=inference,
+                contribution=contribution or SkipFirst(),
+                layer_clipnorm=layer_clipnorm,
+                layer_metrics=layer_metrics,
+            )
+        elif isinstance(producer(outputs), ForwardForwardReadout):
+            layers, inputs = None, layers if inputs is None else inputs
+        else:
             raise TypeError(
                 "A ForwardForwardModel takes a list of layers and "
-                f"`num_classes`. Received: {(*args, *kwargs)}"
+                f"`num_classes`. Received: outputs={outputs!r}"
             )
-        return super()._connect(args, kwargs, options)
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+        self._make(layers, inputs, outputs, name, trainable, **options)
         (self._overlay,) = [
             layer for layer in self.layers if isinstance(layer, LabelOverlay)
         ]
@@ -262,14 +285,14 @@ class ForwardForwardModel(ForwardOnlyModel):
         return gradients.learn(classifier, objective)
 
 
-def _with_overlay(layers, kwargs):
+def _with_overlay(layers, num_classes, label_scale):
     """The layers with the label overlay before the first."""
     if not isinstance(layers, (list, tuple)) or len(layers) < 2:
         raise TypeError(
             "`layers` must be a list of keras.Input(shape) and FFDense "
             f"layers. Received: {layers!r}"
         )
-    if "num_classes" not in kwargs:
+    if num_classes is None:
         raise TypeError("A ForwardForwardModel needs `num_classes`.")
     first, *rest = layers
     for layer in rest:
@@ -282,11 +305,7 @@ def _with_overlay(layers, kwargs):
     return [
         first,
         keras.layers.Flatten(name="flatten"),
-        LabelOverlay(
-            kwargs.pop("num_classes"),
-            kwargs.pop("label_scale", 1.0),
-            name="label_overlay",
-        ),
+        LabelOverlay(num_classes, label_scale, name="label_overlay"),
         RMSFeatures(axis=-1, name="input_normalization"),
         *rest,
     ]

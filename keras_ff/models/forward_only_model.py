@@ -1,5 +1,11 @@
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
+
 import keras
 
+from keras_ff.contributions import Contribution
+from keras_ff.keras_private import like_model
 from keras_ff.keras_private import producer
 from keras_ff.layers import LocalLayer
 from keras_ff.models.early_exit import predict_early_exit
@@ -10,6 +16,8 @@ from keras_ff.models.pruned import pruned
 from keras_ff.models.training_data import check_samples
 from keras_ff.models.truncate import truncate
 from keras_ff.models.without_objectives import without_objectives
+
+Layers: TypeAlias = Sequence[keras.KerasTensor | keras.layers.Layer]
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -46,7 +54,8 @@ class ForwardOnlyModel(LocalLossModel):
     Args:
         layers: list of `keras.Input`, local layers and layers without
             trainable weights.
-        inputs, outputs: as in `keras.Model`, see above.
+        inputs, outputs: as in `keras.Model`, in the place of `layers`, see
+            above.
         contribution: a `keras_ff.contributions.Contribution`, how layers are
             weighed. `None` means `Uniform()`, the plain sum (or mean).
         layer_clipnorm: float, the largest norm of each local layer's
@@ -54,6 +63,8 @@ class ForwardOnlyModel(LocalLossModel):
         layer_metrics: bool, whether logs carry a loss and an accuracy of
             every local layer. Defaults to `False`.
         name: string, the model's name.
+        trainable: bool. `False` freezes all layers, `True` thaws them;
+            `None`, the default, leaves them as they are.
 
     Raises:
         ValueError: if there is no local layer, a layer with trainable weights
@@ -99,11 +110,36 @@ class ForwardOnlyModel(LocalLossModel):
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928)
     """
 
-    _options = ("contribution", "layer_clipnorm", "layer_metrics")
     _layers_are_independent = True
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    @like_model
+    def __init__(
+        self,
+        layers: Layers | Any = None,
+        outputs: Any = None,
+        *,
+        inputs: Any = None,
+        contribution: Contribution | None = None,
+        layer_clipnorm: float | None = None,
+        layer_metrics: bool = False,
+        name: str | None = None,
+        trainable: bool | None = None,
+    ) -> None:
+        if inputs is None and outputs is not None:
+            layers, inputs = None, layers
+        self._make(
+            layers,
+            inputs,
+            outputs,
+            name,
+            trainable,
+            contribution=contribution,
+            layer_clipnorm=layer_clipnorm,
+            layer_metrics=layer_metrics,
+        )
+
+    def _make(self, *args, **options):
+        super().__init__(*args, **options)
         self._graph = LayerGraph(self, self._readout)
         self._needed = None
         self._predict_needed = None

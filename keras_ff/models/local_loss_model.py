@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -43,6 +46,7 @@ class LocalLossModel(
     ExactSaving,
     keras_private.OwnLosses,
     keras_private.LogOrder,
+    keras_private.ShownArguments,
     keras.Model,
 ):
     """Base class of models with a loss at the goodness of every layer.
@@ -52,21 +56,30 @@ class LocalLossModel(
     is up to the model that derives from it.
 
     Args:
-        layers, inputs, outputs, name: see the models.
+        layers: list of layers, or `None`.
+        inputs, outputs: a graph in their place, or `None`.
+        name, trainable: as in `keras.Model`.
         **options: arguments of `Readout`, those that the model has.
     """
 
-    _options = ()
     _readout_class = Readout
     _default_loss = LocalCrossentropy
     # Whether a layer's training needs nothing of the layers after it.
     _layers_are_independent = False
 
-    # A signature like `keras.Model`'s keeps stock cloning and loading.
-    def __init__(self, *args, **kwargs):
-        options = {k: kwargs.pop(k) for k in self._options if k in kwargs}
-        inputs, prediction = self._connect(args, kwargs, options)
-        super().__init__(inputs, prediction, **kwargs)
+    def __init__(
+        self,
+        layers: Sequence[Any] | None,
+        inputs: Any,
+        outputs: Any,
+        name: str | None,
+        trainable: bool | None,
+        **options: Any,
+    ) -> None:
+        inputs, prediction = connect(
+            type(self), layers, inputs, outputs, options
+        )
+        super().__init__(inputs, prediction, name=name, trainable=trainable)
         self._readout = producer(prediction)
         self._spreads = {}
         goodness = goodness_tensors(self, self._readout)
@@ -77,10 +90,6 @@ class LocalLossModel(
             report=self.layer_metrics,
             measures_intervals=self.contribution.measures_intervals,
         )
-
-    @classmethod
-    def _connect(cls, args, kwargs, options):
-        return connect(cls, args, kwargs, options)
 
     @staticmethod
     def _check_goodness(tensors):

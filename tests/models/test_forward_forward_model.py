@@ -407,7 +407,7 @@ def test_bad_label_in_a_stream_is_not_trained_on():
         (lambda: make(negatives="easy"), ValueError, "`negatives` must be"),
         (lambda: make(inference="vote"), ValueError, "`inference` must be"),
         (lambda: make(label_scale=0.0), ValueError, "value of a label"),
-        (lambda: make(depth=3), TypeError, r"Unknown arguments.*depth"),
+        (lambda: make(depth=3), TypeError, "unexpected keyword.*depth"),
         (
             lambda: ForwardForwardModel(
                 [keras.Input((9,)), layers.FFDense(4)], num_classes=9
