@@ -9,6 +9,8 @@ from keras_ff import visualization
 from keras_ff.checks import check_integer
 from keras_ff.files import check_folder
 from keras_ff.models import ForwardOnlyModel
+from keras_ff.models.trainers import process_index
+from keras_ff.models.trainers import whole_weights
 from keras_ff.visualization import directions
 from keras_ff.visualization import shares
 
@@ -38,7 +40,8 @@ class LocalLearningMonitor(keras.callbacks.Callback):
 
     It works on all backends and needs no TensorFlow. KerasTuner trains every
     trial with a copy (`copy.deepcopy`) of its callbacks: a copy writes into
-    the first free one of `log_dir/run_0`, `log_dir/run_1` and so on.
+    the first free one of `log_dir/run_0`, `log_dir/run_1` and so on. Where
+    several processes train one model together, the first one writes.
 
     Args:
         log_dir: path of the folder to write into.
@@ -95,9 +98,14 @@ class LocalLearningMonitor(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
+        with whole_weights(self.model):
+            if process_index() == 0:
+                self._write(logs or {})
+
+    def _write(self, logs):
         model = self.model
         step = model.epoch
-        for name, run, value in _metrics(model, logs or {}):
+        for name, run, value in _metrics(model, logs):
             self._writer(run, step).add_scalar(name, float(value), step)
         train = self._writer("train", step)
         for name, value in self._measurements(model, step):

@@ -24,6 +24,7 @@ from tiny_models import dense_model
 from tiny_models import numpy
 
 from keras_ff.callbacks import Backup
+from keras_ff.callbacks import LocalLearningMonitor
 from keras_ff.contributions import LossAware
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models.trainers import whole_weights
@@ -148,6 +149,7 @@ def resumed(devices):
 
     def fit(model, folder, epochs):
         backup = Backup(folder)
+        monitor = LocalLearningMonitor(f"{folder}_logs", image_freq=0)
         # On TensorFlow outside of the strategy's scope.
         begun = backup.restore(model)
         model.fit(
@@ -156,7 +158,7 @@ def resumed(devices):
             epochs=epochs,
             initial_epoch=begun,
             validation_data=HELD_OUT,
-            callbacks=[backup],
+            callbacks=[monitor, backup],
             verbose=0,
         )
         return model

@@ -52,7 +52,10 @@ def processes(tmp_path_factory):
     """What two processes of JAX found, in one program."""
     if not JAX:
         pytest.skip("Processes of JAX")
-    return run(tmp_path_factory.mktemp("processes"), 2)
+    folder = tmp_path_factory.mktemp("processes")
+    found = run(folder, 2)
+    found[0]["logs"] = len(list((folder / "straight_logs/train").iterdir()))
+    return found
 
 
 def test_several_devices_train_as_one(found):
@@ -104,6 +107,8 @@ def test_two_processes_of_jax_train_as_one(processes):
 def test_two_processes_of_jax_save_and_resume(processes):
     for found in processes:
         assert found["resumed"] == found["saved"] == 0
+    # The first one wrote for TensorBoard.
+    assert processes[0]["logs"] == 1
 
 
 def test_two_processes_of_jax_take_data_of_load(processes):

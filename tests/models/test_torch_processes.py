@@ -24,7 +24,9 @@ def found(tmp_path_factory):
         env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
     )
     assert done.returncode == 0, done.stderr[-5000:]
-    return json.loads((folder / "found.json").read_text())
+    found = json.loads((folder / "found.json").read_text())
+    found["logs"] = [file.name for file in (folder / "logs/train").iterdir()]
+    return found
 
 
 def test_two_processes_train_as_one(found):
@@ -80,6 +82,10 @@ def test_a_stopped_job_goes_on_to_the_same_weights(found):
     (begun, *straight), (begun_again, *stopped) = first
     assert (begun, begun_again) == (0, 2)
     assert straight == stopped
+
+
+def test_one_process_writes_for_tensorboard(found):
+    assert len(found["logs"]) == 1
 
 
 def test_a_process_that_dies_ends_the_others(found):

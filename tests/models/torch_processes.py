@@ -378,7 +378,8 @@ def backed_up(rank, path, epochs, *callbacks):
 
 
 def resumed(rank, folder):
-    backed_up(rank, folder / "stopped", 2)
+    monitor = keras_ff.callbacks.LocalLearningMonitor(folder / "logs", 0)
+    backed_up(rank, folder / "stopped", 2, monitor)
     return [
         backed_up(rank, folder / "straight", 4),
         backed_up(rank, folder / "stopped", 4),
