@@ -3,10 +3,10 @@
     python examples/caw_conv.py --dataset fashion_mnist \\
         --architecture tiny_cnn --width-multiplier 0.2 --output runs/fashion
 
-With PyTorch, `torchrun --nproc-per-node 2` in the place of `python` shares
-every batch between two processes. The same command resumes an interrupted
-run. Width 1, 150 epochs and batch 128 are the published setting (Ghader et
-al., 2026, arXiv 2606.09928).
+`--devices 2` shares every batch between two devices or processes; with PyTorch
+`torchrun` in the place of `python` does, too. The same command resumes an
+interrupted run. Width 1, 150 epochs and batch 128 are the published setting
+(Ghader et al., 2026, arXiv 2606.09928).
 """
 
 import keras_ff
@@ -23,7 +23,9 @@ def main():
     processes.start()
     flags = options.parser(__doc__.splitlines()[0], ARCHITECTURES)
     options.add_contribution(flags, "loss_aware")
+    processes.add_flag(flags)
     flags = flags.parse_args()
+    processes.share(flags.devices)
     method = keras_ff.methods.get("caw")
     learning_rate, final_learning_rate = recipes.DIFFERENT.get(
         f"caw-{flags.architecture}", {}

@@ -6,9 +6,9 @@
     python examples/reproduce.py --list
     python examples/reproduce.py --report runs
 
-With PyTorch, `torchrun --nproc-per-node 2` in the place of `python` shares
-every batch between two processes (with `--epochs`). The same command resumes
-an interrupted run. `recipes.py` holds the recipes.
+`--devices 2` shares every batch between two devices or processes (with
+`--epochs`); with PyTorch `torchrun` in the place of `python` does, too. The
+same command resumes an interrupted run. `recipes.py` holds the recipes.
 A method of your own brings its recipes along:
 
     python examples/reproduce.py mine-tiny_cnn-cifar10 \\
@@ -53,6 +53,7 @@ def main():
     elif flags.report:
         report(flags.report)
     else:
+        processes.share(flags.devices)
         reproduce(flags)
 
 
@@ -97,6 +98,7 @@ def parse_arguments():
         help="of weights, split and order",
     )
     add("--dtype", choices=options.DTYPES, default="float32")
+    processes.add_flag(parser)
     add(
         "--mirror",
         action="store_true",

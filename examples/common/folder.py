@@ -15,6 +15,7 @@ import keras
 from examples.common import processes
 from keras_ff import files
 from keras_ff.folder_lock import FolderLock
+from keras_ff.models.trainers import whole_weights
 
 CURE = "Give another --output, or remove {} to begin anew."
 FULL_OR_CLOSED = {
@@ -125,13 +126,15 @@ def save_figure(figure, path, dpi=150):
 
 
 def save_model(model, path):
-    if not processes.writes():
-        return
+    """Saves a model that all processes have."""
     part = path.with_suffix(".part.keras")
-    with files.removed_if_unwritten(part, path):
-        model.save(part)
-        files.settle(part)
-        os.replace(part, path)
+    with whole_weights(model):
+        if not processes.writes():
+            return
+        with files.removed_if_unwritten(part, path):
+            model.save(part)
+            files.settle(part)
+            os.replace(part, path)
 
 
 def load_model(path, output):

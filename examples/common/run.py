@@ -32,8 +32,9 @@ from examples.common import processes
 from examples.common import schedule
 from examples.common.data import pipelines
 
-# What does not make it another run: where things lie, what else is told.
-BESIDES = ("output", "data_dir", "mirror")
+# What does not make it another run: where things lie, what else is told, and
+# how many work.
+BESIDES = ("output", "data_dir", "mirror", "devices")
 
 
 def run(
@@ -109,7 +110,8 @@ def _train(flags, config, build, rates, load, prepare):
 
     def make(train, epochs):
         keras.utils.set_random_seed(flags.seed)
-        model = build(info, train, epochs)
+        with processes.scope():
+            model = build(info, train, epochs)
         processes.check(model)
         return model
 
@@ -167,6 +169,7 @@ def _train(flags, config, build, rates, load, prepare):
         "median_seconds_of_an_epoch": per_epoch,
         # Of training, though the seconds are also those of validation.
         "images_per_second": len(train) * flags.batch_size / per_epoch,
+        "devices": processes.devices(),
         "hardware": machine.hardware(),
         "versions": machine.versions(config["backend"]),
         "history": history,
