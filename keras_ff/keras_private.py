@@ -22,6 +22,8 @@ from keras.src.trainers.data_adapters.data_adapter import (
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.tree import register_tree_node_class
 
+from keras_ff.types import Tensor
+
 
 def scope_values():
     """What variables are in the innermost `keras.StatelessScope`.
@@ -116,6 +118,13 @@ def all_layers(layer, include_self=True):
 def own_layers(layer):
     """What a layer is made of, the first level only."""
     return layer._flatten_layers(include_self=False, recursive=False)
+
+
+def show_shape(row, variable):
+    """Lets a summary find a variable's shape where it looks for a layer's."""
+    row._inbound_nodes = [
+        types.SimpleNamespace(output_tensors=variable, input_tensors=[])
+    ]
 
 
 def mask_of(x):
@@ -325,7 +334,7 @@ class OwnLosses:
         raise NotImplementedError
 
     @property
-    def losses(self):
+    def losses(self) -> list[Tensor]:
         self._asks_itself = True
         try:
             return super().losses

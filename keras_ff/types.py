@@ -1,5 +1,6 @@
 """What type hints of several rooms name."""
 
+import os
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ Tensor: TypeAlias = Any
 Data: TypeAlias = Any
 Shape: TypeAlias = tuple[int | None, ...]
 Sizes: TypeAlias = int | Sequence[int]
+Path: TypeAlias = str | os.PathLike[str]
 Config: TypeAlias = dict[str, Any]
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 Activation: TypeAlias = str | Callable[[Tensor], Tensor]

@@ -31,6 +31,7 @@ NAMES = [
     (MODEL, "_loss_tracker", "the loss that fit reports"),
     (MODEL, "_compute_loss", "an override that does not know `training`"),
     (MODEL._compile_loss, "built", "no loss of the combined prediction"),
+    (MODEL.layers[0], "_inbound_nodes", "shapes in a summary"),
     (MODEL.layers[0], "_non_trainable_variables", "several processes"),
     (MODEL.layers[0], "_seed_generators", "several processes"),
     (MODEL, "_initial_epoch", "a second fit of a resumed model"),

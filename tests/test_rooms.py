@@ -10,10 +10,14 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 TREES = ("keras_ff", "benchmarks", "demo", "examples", "guides", "website")
 BACKENDS = {"tensorflow", "jax", "torch"}
-# Where private modules may be imported, by the package they belong to.
+# Where private modules may be imported, by the package they belong to; and
+# what of a package stands beside its public names.
+TUNER = "keras_ff/tuners/reliable/keras_tuner_private.py"
 PRIVATE = {
     "keras.src": "keras_ff/keras_private.py",
-    "keras_tuner.src": "keras_ff/tuners/reliable/keras_tuner_private.py",
+    "keras_tuner.src": TUNER,
+    "keras_tuner.engine": TUNER,
+    "keras_tuner.errors": TUNER,
 }
 
 pytestmark = pytest.mark.only_on("torch")
@@ -130,6 +134,26 @@ def test_backends_and_private_modules_stay_in_their_rooms():
         for private, room in PRIVATE.items():
             if any(f"{name}.".startswith(f"{private}.") for name in names):
                 assert place == room, path
+
+
+def private_attributes(tree):
+    """Private names of anything but the object itself."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.endswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+
+
+def test_private_attributes_of_keras_stay_in_their_room():
+    room = pathlib.Path(PRIVATE["keras.src"])
+    of_keras = private_attributes(FILES[room])
+    assert "_inbound_nodes" in of_keras
+    for path in set(FILES) - {room}:
+        assert not private_attributes(FILES[path]) & of_keras, path
 
 
 def test_nothing_edits_the_path():

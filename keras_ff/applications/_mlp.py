@@ -1,22 +1,26 @@
+from collections.abc import Sequence
+
 import keras
 
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
+from keras_ff.methods import Method
+from keras_ff.types import Config
 
 
 @architecture("dense")
 def mlp(
-    input_shape,
-    num_classes,
-    method="caw",
-    width_multiplier=1.0,
-    units=(2000, 2000, 2000),
-    dropout=None,
-    input_normalization=True,
-    preprocessing=(),
-    model_options=None,
-    layer_options=None,
-):
+    input_shape: Sequence[int],
+    num_classes: int,
+    method: str | Method | type[Method] = "caw",
+    width_multiplier: float = 1.0,
+    units: Sequence[int] = (2000, 2000, 2000),
+    dropout: float | None = None,
+    input_normalization: bool = True,
+    preprocessing: Sequence[keras.layers.Layer] = (),
+    model_options: Config | None = None,
+    layer_options: Config | None = None,
+) -> keras.Model:
     """A dense network.
 
     The input is flattened; every layer has ReLU, dropout and layer

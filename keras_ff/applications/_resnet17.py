@@ -1,22 +1,26 @@
+from collections.abc import Sequence
+
 import keras
 
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
 from keras_ff.layers.average_pooling2d import AveragePooling2D
+from keras_ff.methods import Method
+from keras_ff.types import Config
 
 
 @architecture("conv")
 def resnet17(
-    input_shape,
-    num_classes,
-    method="caw",
-    width_multiplier=1.0,
-    dropout=None,
-    input_normalization=True,
-    preprocessing=(),
-    model_options=None,
-    layer_options=None,
-):
+    input_shape: Sequence[int],
+    num_classes: int,
+    method: str | Method | type[Method] = "caw",
+    width_multiplier: float = 1.0,
+    dropout: float | None = None,
+    input_normalization: bool = True,
+    preprocessing: Sequence[keras.layers.Layer] = (),
+    model_options: Config | None = None,
+    layer_options: Config | None = None,
+) -> keras.Model:
     """ResNet-17 with parameter-free shortcuts, 30.6 M weights.
 
     A convolution and four blocks of four 3x3 convolutions, widths 100, 200,

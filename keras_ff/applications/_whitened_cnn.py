@@ -1,5 +1,6 @@
 import functools
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -13,6 +14,8 @@ from keras_ff.layers.average_pooling2d import AveragePooling2D
 from keras_ff.layers.conv2d import Conv2D
 from keras_ff.layers.max_pooling2d import MaxPooling2D
 from keras_ff.layers.normalization import get_normalization
+from keras_ff.methods import Method
+from keras_ff.types import Config
 
 # Channels of each convolution, and whether its map is pooled.
 CONVOLUTIONS = (
@@ -29,22 +32,22 @@ NORMALIZATIONS = ("batch", "instance", None)
 
 @architecture("auxiliary_head")
 def whitened_cnn(
-    input_shape,
-    num_classes,
-    method="prototype",
-    width_multiplier=1.0,
-    auxiliary_channels=128,
-    auxiliary_kernel_size=3,
-    auxiliary_size=8,
-    dropout=0.0,
-    convolutions_per_block=1,
-    grid=2,
-    normalization="batch",
-    whitening=True,
-    preprocessing=(),
-    model_options=None,
-    layer_options=None,
-):
+    input_shape: Sequence[int],
+    num_classes: int,
+    method: str | Method | type[Method] = "prototype",
+    width_multiplier: float = 1.0,
+    auxiliary_channels: int = 128,
+    auxiliary_kernel_size: int = 3,
+    auxiliary_size: int = 8,
+    dropout: float = 0.0,
+    convolutions_per_block: int = 1,
+    grid: int = 2,
+    normalization: str | None = "batch",
+    whitening: bool = True,
+    preprocessing: Sequence[keras.layers.Layer] = (),
+    model_options: Config | None = None,
+    layer_options: Config | None = None,
+) -> keras.Model:
     """Six convolutions on whitened patches, for training in minutes.
 
     A fixed whitening of 2x2 patches and GELU, then six local layers: a 3x3

@@ -12,6 +12,7 @@ from keras_ff.folder_lock import FolderLock
 from keras_ff.models.trainers import process_index
 from keras_ff.models.trainers import scope_of
 from keras_ff.models.trainers import whole_weights
+from keras_ff.types import Path
 
 CURE = "Give another folder, or remove these files to train anew."
 
@@ -64,7 +65,7 @@ class Backup(keras.callbacks.Callback):
     # What it is a backup of, as JSON reads it, for those who must know.
     _subject = None
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = files.check_folder("folder", folder)
         self._files = BackupFolder(self.folder)
@@ -76,7 +77,7 @@ class Backup(keras.callbacks.Callback):
         # The epoch that has to come next, since a restore.
         self._next = None
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> int:
         """Gives a built and compiled model what was backed up.
 
         Returns:
@@ -153,7 +154,7 @@ class Backup(keras.callbacks.Callback):
                 )
         model.load_weights(place.weights(record))
 
-    def history(self):
+    def history(self) -> dict[str, list[float]]:
         """The logs of all epochs, those before an interruption included.
 
         Returns:
@@ -165,7 +166,9 @@ class Backup(keras.callbacks.Callback):
                 history.setdefault(name, []).append(value)
         return history
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         expected, self._next = self._next, None
         if expected is not None and epoch != expected:
             self._lock.release()
@@ -176,7 +179,7 @@ class Backup(keras.callbacks.Callback):
                 "initial_epoch=backup.restore(model), callbacks=[backup])`."
             )
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if not self._writes():
             return
         try:
@@ -213,7 +216,9 @@ class Backup(keras.callbacks.Callback):
             and self._of() is self.model
         )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         row = {
             # Metrics may be vectors.
             name: ops.convert_to_numpy(value).tolist()
@@ -240,10 +245,10 @@ class Backup(keras.callbacks.Callback):
         record = self._files.write(self.model, record, before)
         self._keep(record, self.model)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self._lock.release()
 
-    def remove(self):
+    def remove(self) -> None:
         """Removes the backup, and the folder if nothing else is in it.
 
         Raises:

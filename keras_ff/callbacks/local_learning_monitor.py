@@ -11,6 +11,7 @@ from keras_ff.files import check_folder
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models.trainers import process_index
 from keras_ff.models.trainers import whole_weights
+from keras_ff.types import Path
 from keras_ff.visualization import directions
 from keras_ff.visualization import shares
 
@@ -65,7 +66,7 @@ class LocalLearningMonitor(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, log_dir, image_freq=5):
+    def __init__(self, log_dir: Path, image_freq: int = 5) -> None:
         super().__init__()
         check_integer("image_freq", image_freq, minimum=0)
         _import_writer()
@@ -81,7 +82,7 @@ class LocalLearningMonitor(keras.callbacks.Callback):
         copy._is_copy = True
         return copy
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         if not isinstance(model, ForwardOnlyModel):
             raise TypeError(
                 "LocalLearningMonitor watches the local layers of a "
@@ -97,7 +98,9 @@ class LocalLearningMonitor(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         with whole_weights(self.model):
             if process_index() == 0:
                 self._write(logs or {})
@@ -117,7 +120,7 @@ class LocalLearningMonitor(keras.callbacks.Callback):
         for writer in self._writers.values():
             writer.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}

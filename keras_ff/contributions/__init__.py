@@ -16,12 +16,12 @@ _BY_NAME = {
 }
 
 
-def names():
+def names() -> list[str]:
     """The names that `get` knows."""
     return list(_BY_NAME)
 
 
-def get(identifier):
+def get(identifier: str | Contribution) -> Contribution:
     """A contribution by its name, with its defaults, or as it is.
 
     Args:

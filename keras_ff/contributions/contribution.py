@@ -1,5 +1,20 @@
+from typing import Protocol
+from typing import Self
+
 import keras
 import numpy as np
+
+from keras_ff.types import Config
+
+
+class Statistics(Protocol):
+    """What `fit` measured of every layer, see `Contribution.update`."""
+
+    def mean_loss(self) -> np.ndarray: ...
+
+    def loss_scale(self) -> float: ...
+
+    def interval_accuracy(self) -> np.ndarray: ...
 
 
 class Contribution:
@@ -24,7 +39,7 @@ class Contribution:
     measures_intervals = False
     _variable = None
 
-    def initial_weights(self, num_layers):
+    def initial_weights(self, num_layers: int) -> np.ndarray:
         """Weights before the first update.
 
         Args:
@@ -35,7 +50,7 @@ class Contribution:
         """
         raise NotImplementedError
 
-    def update(self, statistics):
+    def update(self, statistics: Statistics) -> np.ndarray:
         """Weights after an epoch.
 
         Args:
@@ -53,7 +68,7 @@ class Contribution:
         raise NotImplementedError
 
     @property
-    def weights(self):
+    def weights(self) -> np.ndarray:
         """The weights in force, a NumPy array `(num_layers,)`."""
         if self._variable is None:
             raise ValueError(
@@ -66,9 +81,9 @@ class Contribution:
         arguments = [f"{k}={v!r}" for k, v in self.get_config().items()]
         return f"{type(self).__name__}({', '.join(arguments)})"
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**config)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 
 from keras_ff.contributions.contribution import Contribution
+from keras_ff.contributions.contribution import Statistics
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -33,10 +34,10 @@ class Interval(Contribution):
     source = "validation"
     measures_intervals = True
 
-    def initial_weights(self, num_layers):
+    def initial_weights(self, num_layers: int) -> np.ndarray:
         return np.ones(num_layers, "float32")
 
-    def update(self, statistics):
+    def update(self, statistics: Statistics) -> np.ndarray:
         accuracy = statistics.interval_accuracy()
         # Transposed, so that the first maximum has the earliest end.
         by_end = np.nan_to_num(accuracy.T, nan=-1.0)

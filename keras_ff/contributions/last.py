@@ -17,5 +17,5 @@ class Last(Contribution):
     ```
     """
 
-    def initial_weights(self, num_layers):
+    def initial_weights(self, num_layers: int) -> np.ndarray:
         return np.eye(num_layers, dtype="float32")[-1]

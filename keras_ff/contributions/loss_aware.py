@@ -2,6 +2,8 @@ import keras
 import numpy as np
 
 from keras_ff.contributions.contribution import Contribution
+from keras_ff.contributions.contribution import Statistics
+from keras_ff.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -43,7 +45,7 @@ class LossAware(Contribution):
       layer contribution
     """
 
-    def __init__(self, source="validation"):
+    def __init__(self, source: str = "validation") -> None:
         if source not in ("validation", "training"):
             raise ValueError(
                 "`source` must be 'validation' or 'training'. "
@@ -51,13 +53,13 @@ class LossAware(Contribution):
             )
         self.source = source
 
-    def initial_weights(self, num_layers):
+    def initial_weights(self, num_layers: int) -> np.ndarray:
         return np.full(num_layers, 1 / num_layers, "float32")
 
-    def update(self, statistics):
+    def update(self, statistics: Statistics) -> np.ndarray:
         loss = statistics.mean_loss() / statistics.loss_scale()
         weights = np.exp(loss.min() - loss)
         return weights / weights.sum()
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"source": self.source}

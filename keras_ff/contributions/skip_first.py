@@ -2,6 +2,7 @@ import keras
 import numpy as np
 
 from keras_ff.contributions.contribution import Contribution
+from keras_ff.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -27,7 +28,7 @@ class SkipFirst(Contribution):
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), section 3.3
     """
 
-    def __init__(self, number=1):
+    def __init__(self, number: int = 1) -> None:
         if not isinstance(number, int) or number < 1:
             raise ValueError(
                 "`number` must be a positive integer. "
@@ -35,10 +36,10 @@ class SkipFirst(Contribution):
             )
         self.number = number
 
-    def initial_weights(self, num_layers):
+    def initial_weights(self, num_layers: int) -> np.ndarray:
         weights = np.ones(num_layers, "float32")
         weights[: min(self.number, num_layers - 1)] = 0
         return weights
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"number": self.number}

@@ -17,5 +17,5 @@ class Uniform(Contribution):
     ```
     """
 
-    def initial_weights(self, num_layers):
+    def initial_weights(self, num_layers: int) -> np.ndarray:
         return np.ones(num_layers, "float32")

@@ -5,16 +5,17 @@ from keras_ff.datasets import sources
 from keras_ff.datasets.splits import Splits
 from keras_ff.datasets.splits import check_validation_split
 from keras_ff.datasets.splits import hold_out
+from keras_ff.types import Path
 
 
 def load_arrays(
-    name,
-    data_dir=None,
-    validation_split=0.1,
-    seed=0,
-    download=True,
-    raw=False,
-):
+    name: str,
+    data_dir: Path | None = None,
+    validation_split: float = 0.1,
+    seed: int = 0,
+    download: bool = True,
+    raw: bool = False,
+) -> Splits:
     """Loads a data set as arrays, for training on an accelerator.
 
     The images are those of `load()`, normalized alike, with the same held-out

@@ -7,7 +7,11 @@ from keras_ff.checks import is_integer
 from keras_ff.datasets import catalog
 
 
-def preprocessing(name, augment=False, image_size=None):
+def preprocessing(
+    name: str,
+    augment: bool = False,
+    image_size: int | tuple[int, int] | None = None,
+) -> list[keras.layers.Layer]:
     """The layers that turn a data set's raw pixels into what a network takes.
 
     Inside a model they run on the accelerator, are saved with it and resume

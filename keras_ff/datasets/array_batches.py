@@ -1,5 +1,7 @@
 import math
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from keras_ff.checks import check_integer
 from keras_ff.datasets.digest import digest
 from keras_ff.datasets.extras import import_tensorflow
 from keras_ff.datasets.share_of import share_of
+from keras_ff.types import Tensor
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -58,12 +61,12 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        arrays,
-        batch_size,
-        seed=None,
-        drop_remainder=False,
-        steps_per_epoch=None,
-    ):
+        arrays: tuple[Tensor, ...],
+        batch_size: int,
+        seed: int | Callable[[], int] | None = None,
+        drop_remainder: bool = False,
+        steps_per_epoch: int | None = None,
+    ) -> None:
         super().__init__()
         check_integer("batch_size", batch_size, minimum=1)
         if seed is not None and not callable(seed):
@@ -88,17 +91,17 @@ class ArrayBatches(keras.utils.PyDataset):
         self._within_epoch, self._last = False, None
         self.set_epoch(0)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Says which epoch, from 0, the next pass is."""
         check_integer("epoch", epoch, minimum=0)
         self._seed_now = self._seed() if callable(self._seed) else self._seed
         self._epoch = epoch
         self._orders = {}
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         self._within_epoch, self._last = True, None
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         # A model that does not set the epoch goes on to the next one. The
         # seed may be a variable's, which has no value while JAX trains.
         self._within_epoch = False
@@ -114,12 +117,12 @@ class ArrayBatches(keras.utils.PyDataset):
         self._warn_if_shuffled(index)
         return self._of(self._rows(index))
 
-    def share(self, index, part, parts):
+    def share(self, index: int, part: int, parts: int) -> Any:
         """One of several shares of a batch, see `BatchShare`."""
         rows = self._rows(index)
         return self._of(rows[share_of(len(rows), part, parts)])
 
-    def check_shares(self, parts):
+    def check_shares(self, parts: int) -> None:
         """Raises if shares of a full batch would be empty."""
         size = min(self._size, self._batch_size)
         if size < parts:
@@ -130,7 +133,7 @@ class ArrayBatches(keras.utils.PyDataset):
                 "together. Give larger batches, or start fewer processes."
             )
 
-    def digest(self):
+    def digest(self) -> list[tuple[Any, ...]]:
         """Tells these arrays from others; of large ones some rows only."""
         return digest(self._arrays)
 
@@ -144,7 +147,7 @@ class ArrayBatches(keras.utils.PyDataset):
             return ops.take(array, rows, axis=0)
         return array[rows]
 
-    def as_tf_dataset(self):
+    def as_tf_dataset(self) -> Any:
         """The same batches as a `tf.data.Dataset`, which cuts them ahead.
 
         A pass over it is the epoch that `set_epoch` has named.

@@ -4,6 +4,7 @@ from keras import tree
 
 from keras_ff.checks import check_integer
 from keras_ff.datasets.array_batches import ArrayBatches
+from keras_ff.types import Tensor
 
 
 class AugmentedBatches(ArrayBatches):
@@ -48,13 +49,13 @@ class AugmentedBatches(ArrayBatches):
 
     def __init__(
         self,
-        arrays,
-        batch_size,
-        seed,
-        shift=2,
-        flip=True,
-        drop_remainder=False,
-    ):
+        arrays: tuple[Tensor, ...],
+        batch_size: int,
+        seed: int,
+        shift: int = 2,
+        flip: bool = True,
+        drop_remainder: bool = False,
+    ) -> None:
         check_integer("seed", seed, minimum=0)
         check_integer("shift", shift, minimum=0)
         shape = tuple(getattr(tree.flatten(arrays)[0], "shape", ()))

@@ -73,7 +73,7 @@ SHIFT_AND_FLIP = {
 STREAMED = ("imagenet2012",)
 
 
-def info(name):
+def info(name: str) -> DatasetInfo:
     """Returns the shape, classes and statistics of a data set.
 
     Nothing is read or downloaded.

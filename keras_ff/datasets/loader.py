@@ -11,20 +11,21 @@ from keras_ff.datasets.extras import import_tensorflow
 from keras_ff.datasets.splits import Splits
 from keras_ff.datasets.splits import check_validation_split
 from keras_ff.datasets.streamed_batches import streamed_batches
+from keras_ff.types import Path
 
 
 def load(
-    name,
-    batch_size=128,
-    data_dir=None,
-    augment=None,
-    validation_split=0.1,
-    seed=0,
-    image_size=None,
-    drop_remainder=True,
-    download=True,
-    raw=False,
-):
+    name: str,
+    batch_size: int = 128,
+    data_dir: Path | None = None,
+    augment: bool | None = None,
+    validation_split: float = 0.1,
+    seed: int = 0,
+    image_size: int | tuple[int, int] | None = None,
+    drop_remainder: bool = True,
+    download: bool = True,
+    raw: bool = False,
+) -> Splits:
     """Loads a data set as batches of normalized images and integer labels.
 
     The batches are pairs of float32 images `(batch, height, width, channels)`,

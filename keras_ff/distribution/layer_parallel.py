@@ -1,7 +1,10 @@
+from collections.abc import Sequence
+
 import keras
 
 from keras_ff.checks import check_integer
 from keras_ff.keras_private import Distribution
+from keras_ff.types import Shape
 
 
 class LayerParallel(Distribution):
@@ -75,7 +78,9 @@ class LayerParallel(Distribution):
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     """
 
-    def __init__(self, devices=None, stages=None):
+    def __init__(
+        self, devices: Sequence[str] | None = None, stages: int | None = None
+    ) -> None:
         backend = keras.backend.backend()
         if backend == "tensorflow":
             raise ValueError(
@@ -99,17 +104,19 @@ class LayerParallel(Distribution):
         super().__init__(mesh, batch_dim_name="batch")
 
     @property
-    def num_model_replicas(self):
+    def num_model_replicas(self) -> int:
         return 1
 
-    def get_data_layout(self, data_shape):
+    def get_data_layout(
+        self, data_shape: Shape
+    ) -> keras.distribution.TensorLayout:
         axes = ["batch", *[None for _ in data_shape[1:]]]
         return keras.distribution.TensorLayout(axes, self.device_mesh)
 
-    def get_variable_layout(self, variable):
+    def get_variable_layout(self, variable: keras.Variable) -> None:
         return None
 
-    def get_tensor_layout(self, path):
+    def get_tensor_layout(self, path: str) -> None:
         return None
 
     def __repr__(self):

@@ -1,6 +1,11 @@
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -34,11 +39,13 @@ class MaximallySeparated(keras.initializers.Initializer):
     - [Kasarla et al., 2022](https://arxiv.org/abs/2206.08704)
     """
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
         self._rotation = keras.initializers.Orthogonal(seed=seed)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(
+        self, shape: Sequence[int], dtype: str | None = None
+    ) -> Tensor:
         *numbers, dimensions = shape
         number = int(np.prod(numbers))
         if number < 2 or dimensions < number - 1:
@@ -59,5 +66,5 @@ class MaximallySeparated(keras.initializers.Initializer):
         )
         return ops.convert_to_tensor((corners @ rotation).reshape(shape), dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"seed": self.seed}

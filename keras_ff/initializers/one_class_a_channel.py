@@ -1,6 +1,11 @@
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -31,11 +36,13 @@ class OneClassAChannel(keras.initializers.Initializer):
     ```
     """
 
-    def __init__(self, shuffle=False, seed=0):
+    def __init__(self, shuffle: bool = False, seed: int = 0) -> None:
         self.shuffle = shuffle
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(
+        self, shape: Sequence[int], dtype: str | None = None
+    ) -> Tensor:
         channels, classes = shape
         numbers = np.arange(channels) * classes // channels
         if self.shuffle:
@@ -43,5 +50,5 @@ class OneClassAChannel(keras.initializers.Initializer):
         # Far beyond any temperature: the softmax gives 0 and 1.
         return ops.convert_to_tensor(1e4 * np.eye(classes)[numbers], dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"shuffle": self.shuffle, "seed": self.seed}

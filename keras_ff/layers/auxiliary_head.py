@@ -1,3 +1,7 @@
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
 import keras
 from keras import ops
 
@@ -9,6 +13,9 @@ from keras_ff.layers.masks import pass_masks
 from keras_ff.layers.masks import with_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
+from keras_ff.types import Config
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -73,7 +80,13 @@ class AuxiliaryHead(GoodnessHead):
     # As few as its head may have.
     _fewest_columns = 1
 
-    def __init__(self, layers, head, scale=None, **kwargs):
+    def __init__(
+        self,
+        layers: keras.layers.Layer | Sequence[keras.layers.Layer],
+        head: keras.layers.Layer,
+        scale: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         many = isinstance(layers, (list, tuple))
         layers = list(layers) if many else [layers]
         if not layers:
@@ -104,10 +117,10 @@ class AuxiliaryHead(GoodnessHead):
         self.scale = scale
 
     @property
-    def independent_classes(self):
+    def independent_classes(self) -> bool:
         return getattr(self.head, "independent_classes", False)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         inputs = symbols(tuple(input_shape), self.compute_dtype)
         for layer in [*self.layers, self.head]:
@@ -122,7 +135,7 @@ class AuxiliaryHead(GoodnessHead):
                 autocast=False,
             )
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         x = with_mask(inputs, mask)
         for layer in self.layers:
             check_takes_mask(layer, x, self)
@@ -133,7 +146,7 @@ class AuxiliaryHead(GoodnessHead):
             goodness = goodness * self.learned_scale
         return goodness
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         # Its head knows the number of classes.
         del config["num_classes"]
@@ -145,7 +158,7 @@ class AuxiliaryHead(GoodnessHead):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         revive = keras.saving.deserialize_keras_object
         config = dict(config)
         config["layers"] = [revive(layer) for layer in config["layers"]]

@@ -59,7 +59,7 @@ class CAWConv(KernelLayer):
         activity_regularizer: Regularizer | None = None,
         kernel_constraint: Constraint | None = None,
         bias_constraint: Constraint | None = None,
-        objectives: Objectives = None,
+        objectives: Objectives | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from typing import Any
 from typing import Literal
 from typing import TypeAlias
 
@@ -13,6 +14,11 @@ from keras_ff.layers.masks import with_mask
 from keras_ff.regularizers import AssignmentEntropy
 from keras_ff.regularizers import AssignmentOrthogonality
 from keras_ff.regularizers import AssignmentRegularizer
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Initializer
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 AssignmentRegularizers: TypeAlias = (
     Literal["published"]
@@ -93,18 +99,18 @@ class ChannelClassAssignment(GoodnessHead):
 
     def __init__(
         self,
-        num_classes,
-        pooling=(0.94, 0.06, 0.05),
-        temperature=10.0,
-        learnable_temperature=True,
-        temperature_decay=0.995,
-        temperature_range=(0.1, 100.0),
-        assignment_initializer=None,
-        learnable_assignment=True,
-        assignment_regularizers="published",
-        data_format=None,
-        **kwargs,
-    ):
+        num_classes: int,
+        pooling: Sequence[float] = (0.94, 0.06, 0.05),
+        temperature: float = 10.0,
+        learnable_temperature: bool = True,
+        temperature_decay: float = 0.995,
+        temperature_range: Sequence[float] = (0.1, 100.0),
+        assignment_initializer: Initializer | None = None,
+        learnable_assignment: bool = True,
+        assignment_regularizers: AssignmentRegularizers = "published",
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, data_format, **kwargs)
         if not isinstance(pooling, (tuple, list)) or len(pooling) != 3:
             raise ValueError(
@@ -146,7 +152,7 @@ class ChannelClassAssignment(GoodnessHead):
             for regularizer in assignment_regularizers
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.assignment = self.add_weight(
             name="assignment",
             shape=(self.num_channels(input_shape), self.num_classes),
@@ -172,7 +178,7 @@ class ChannelClassAssignment(GoodnessHead):
             autocast=False,
         )
 
-    def current_temperature(self):
+    def current_temperature(self) -> Tensor:
         """The softmax temperature in force, a positive scalar."""
         low, high = self.temperature_range
         # Clipped before exp: the same values, and no overflow in between. At
@@ -185,7 +191,7 @@ class ChannelClassAssignment(GoodnessHead):
         )
         return ops.exp(log_temperature) * self.temperature_decay**self.epoch
 
-    def shares(self):
+    def shares(self) -> Tensor:
         """`M`, the share of every channel in every class.
 
         Returns:
@@ -195,7 +201,7 @@ class ChannelClassAssignment(GoodnessHead):
             self.assignment / self.current_temperature(), axis=-1
         )
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         shares = self.shares()
         for regularizer in self.assignment_regularizers:
             if isinstance(regularizer, AssignmentRegularizer):
@@ -204,7 +210,7 @@ class ChannelClassAssignment(GoodnessHead):
                 self.add_loss(regularizer(shares))
         return ops.matmul(self.pool(with_mask(inputs, mask)), shares)
 
-    def pool(self, activation):
+    def pool(self, activation: Tensor) -> Tensor:
         """The activity of every channel, `(batch, channels)` in float32."""
         shown = self.shown(activation)
         activation = ops.cast(activation, self.score_dtype)
@@ -219,7 +225,7 @@ class ChannelClassAssignment(GoodnessHead):
             pooled = pooled + minimum * masked_max(-activation, shown, axes)
         return pooled
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config.update(
             pooling=self.pooling,

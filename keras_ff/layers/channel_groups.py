@@ -4,6 +4,8 @@ from keras import ops
 from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.layers.masks import masked_mean
 from keras_ff.layers.masks import with_mask
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -41,7 +43,7 @@ class ChannelGroups(GoodnessHead):
     - [Sun et al., 2025](https://openreview.net/forum?id=kOYnXVQCtA)
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = self.num_channels(input_shape)
         if channels % self.num_classes:
             raise ValueError(
@@ -50,7 +52,7 @@ class ChannelGroups(GoodnessHead):
                 f"{channels} channels (input shape {tuple(input_shape)})"
             )
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         shown = self.shown(with_mask(inputs, mask))
         x = ops.cast(inputs, self.score_dtype)
         axes = self.spatial_axes(x.shape)

@@ -1,10 +1,13 @@
 import collections
 import warnings
+from typing import Self
 
 import keras
 
 from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import own_layers
+from keras_ff.types import Config
+from keras_ff.types import Shape
 
 
 class CompositeLayer(keras.layers.Layer):
@@ -22,10 +25,10 @@ class CompositeLayer(keras.layers.Layer):
     # The names of the parts that a model's layers hold more than once.
     _shared = ()
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape | None = None) -> None:
         freeze_parts_of_frozen(self)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         if self._shared:
             raise ValueError(
                 f"Layer '{self.name}' shares parts, {[*self._shared]}, with "
@@ -49,7 +52,7 @@ class CompositeLayer(keras.layers.Layer):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         config = dict(config)
         changes = config.pop("sublayers", {})
         layer = super().from_config(config)

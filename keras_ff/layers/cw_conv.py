@@ -46,7 +46,7 @@ class CWConv(KernelLayer):
         activity_regularizer: Regularizer | None = None,
         kernel_constraint: Constraint | None = None,
         bias_constraint: Constraint | None = None,
-        objectives: Objectives = None,
+        objectives: Objectives | None = None,
         **kwargs: Any,
     ) -> None:
         num_classes = check_num_classes(num_classes)

@@ -8,9 +8,12 @@ from keras_ff.layers.kernel_layer import KernelLayer
 from keras_ff.layers.normalization import RMSFeatures
 from keras_ff.layers.squared_goodness import SquaredGoodness
 from keras_ff.types import Activation
+from keras_ff.types import Config
 from keras_ff.types import Constraint
 from keras_ff.types import Initializer
 from keras_ff.types import Regularizer
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -140,7 +143,7 @@ class FFDense(KernelLayer):
         self.peer_normalization = peer_normalization
         self.peer_momentum = peer_momentum
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3:
             raise ValueError(
                 f"FFDense '{self.name}' takes several candidates of every "
@@ -160,7 +163,7 @@ class FFDense(KernelLayer):
                 autocast=False,
             )
 
-    def activate(self, inputs, training=None):
+    def activate(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         activation = super().activate(inputs, training)
         if self.peer_normalization and training:
             positive = ops.cast(activation[:, 0], score_dtype(self))
@@ -172,7 +175,7 @@ class FFDense(KernelLayer):
             self.add_loss(self.peer_normalization * ops.mean(spread))
         return activation
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["normalization"]
         config.update(

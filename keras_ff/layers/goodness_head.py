@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from keras_ff.checks import check_num_classes
@@ -5,6 +7,10 @@ from keras_ff.dtypes import at_least_float32
 from keras_ff.keras_private import mask_of
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.masks import along
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 class GoodnessHead(CompositeLayer):
@@ -37,7 +43,12 @@ class GoodnessHead(CompositeLayer):
 
     independent_classes = False
 
-    def __init__(self, num_classes, data_format=None, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_classes = check_num_classes(num_classes, self._fewest_columns)
         data_format = data_format or keras.config.image_data_format()
@@ -49,21 +60,21 @@ class GoodnessHead(CompositeLayer):
         self.data_format = data_format
 
     @property
-    def score_dtype(self):
+    def score_dtype(self) -> str:
         """The dtype of the scores and of what they are computed from."""
         return score_dtype(self)
 
-    def num_channels(self, shape):
+    def num_channels(self, shape: Shape) -> int:
         """The number of channels of an activation of this shape."""
         first = self.data_format == "channels_first" and len(shape) > 2
         return shape[1 if first else -1]
 
-    def spatial_axes(self, shape):
+    def spatial_axes(self, shape: Shape) -> tuple[int, ...]:
         """The axes of an activation besides batch and channels."""
         first = 2 if self.data_format == "channels_first" else 1
         return tuple(range(first, first + len(shape) - 2))
 
-    def shown(self, activation):
+    def shown(self, activation: Tensor) -> Tensor | None:
         """Where a map is no padding, in as many axes, or `None`."""
         mask = mask_of(activation)
         axes = self.spatial_axes(activation.shape)
@@ -71,13 +82,17 @@ class GoodnessHead(CompositeLayer):
             return None
         return along(activation, mask, axes[0])
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Tensor, previous_mask: Tensor | None = None
+    ) -> None:
         """`None`: goodness has no steps."""
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_classes)
 
-    def compute_output_spec(self, inputs, mask=None):
+    def compute_output_spec(
+        self, inputs: Tensor, mask: Tensor | None = None
+    ) -> keras.KerasTensor:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.score_dtype)
 
@@ -87,7 +102,7 @@ class GoodnessHead(CompositeLayer):
             f"num_classes={self.num_classes}, built={self.built}>"
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config["num_classes"] = self.num_classes
         config["data_format"] = self.data_format

@@ -1,7 +1,15 @@
+from typing import Any
+
 import keras
 
 from keras_ff.layers.masks import with_mask
 from keras_ff.layers.pooled_head import PooledHead
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Initializer
+from keras_ff.types import Regularizer
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -53,14 +61,14 @@ class GoodnessProjection(PooledHead):
 
     def __init__(
         self,
-        num_classes,
-        pooling="average",
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        data_format=None,
-        **kwargs,
-    ):
+        num_classes: int,
+        pooling: int | str = "average",
+        use_bias: bool = False,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer | None = None,
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, pooling, data_format, **kwargs)
         self.projection = keras.layers.Dense(
             self.num_classes,
@@ -71,14 +79,14 @@ class GoodnessProjection(PooledHead):
             name="projection",
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.projection.build(self.pooled_shape(input_shape))
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.projection(self.pool(with_mask(inputs, mask)))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         projection = self.projection.get_config()
         config.update(

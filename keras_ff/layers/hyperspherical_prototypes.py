@@ -1,3 +1,6 @@
+from typing import Any
+from typing import Self
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,6 +14,11 @@ from keras_ff.layers.pooled_head import PooledHead
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Initializer
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -80,17 +88,17 @@ class HypersphericalPrototypes(PooledHead):
 
     def __init__(
         self,
-        num_classes,
-        prototypes_per_class=1,
-        beta=10.0,
-        embedding=None,
-        pooling="average",
-        prototype_initializer="random_normal",
-        learnable_prototypes=True,
-        epsilon=1e-6,
-        data_format=None,
-        **kwargs,
-    ):
+        num_classes: int,
+        prototypes_per_class: int = 1,
+        beta: float = 10.0,
+        embedding: keras.layers.Layer | None = None,
+        pooling: int | str = "average",
+        prototype_initializer: Initializer = "random_normal",
+        learnable_prototypes: bool = True,
+        epsilon: float = 1e-6,
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, pooling, data_format, **kwargs)
         check_integer("prototypes_per_class", prototypes_per_class, minimum=1)
         for name, value in (("beta", beta), ("epsilon", epsilon)):
@@ -113,7 +121,7 @@ class HypersphericalPrototypes(PooledHead):
         self.learnable_prototypes = learnable_prototypes
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         embedded = symbols(tuple(input_shape), self.compute_dtype)
         if self.embedding is not None:
@@ -132,7 +140,7 @@ class HypersphericalPrototypes(PooledHead):
             autocast=False,
         )
 
-    def embed(self, activation):
+    def embed(self, activation: Tensor) -> Tensor:
         """Puts an activation on the unit sphere.
 
         Returns:
@@ -145,7 +153,7 @@ class HypersphericalPrototypes(PooledHead):
         u = self.pool(activation)
         return unit_norm(without_dead(u), self.epsilon)
 
-    def unit_prototypes(self):
+    def unit_prototypes(self) -> Tensor:
         """The prototypes on the unit sphere.
 
         Returns:
@@ -154,7 +162,7 @@ class HypersphericalPrototypes(PooledHead):
         """
         return unit_norm(ops.convert_to_tensor(self.prototypes), self.epsilon)
 
-    def cosines(self, activation):
+    def cosines(self, activation: Tensor) -> Tensor:
         """The cosines of an activation to all prototypes.
 
         Returns:
@@ -169,13 +177,15 @@ class HypersphericalPrototypes(PooledHead):
             cosines, (-1, self.num_classes, self.prototypes_per_class)
         )
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         cosines = self.cosines(with_mask(inputs, mask))
         if self.prototypes_per_class == 1:
             return ops.squeeze(cosines, axis=-1)
         return ops.logsumexp(self.beta * cosines, axis=-1) / self.beta
 
-    def adapt(self, activation, labels, rounds=10):
+    def adapt(
+        self, activation: Tensor, labels: Tensor, rounds: int = 10
+    ) -> None:
         """Moves the prototypes to the mean directions of their classes.
 
         With several prototypes a class, its embeddings are clustered by
@@ -205,7 +215,7 @@ class HypersphericalPrototypes(PooledHead):
                 )
         self.prototypes.assign(prototypes)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         embedding = self.embedding
         config.update(
@@ -221,7 +231,7 @@ class HypersphericalPrototypes(PooledHead):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         config = dict(config)
         config["embedding"] = keras.saving.deserialize_keras_object(
             config["embedding"]

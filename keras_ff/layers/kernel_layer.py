@@ -1,4 +1,5 @@
 import inspect
+from typing import Any
 
 import keras
 
@@ -9,6 +10,10 @@ from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.layers.normalization import serialize_normalization
+from keras_ff.types import Activation
+from keras_ff.types import Config
+from keras_ff.types import Normalization
+from keras_ff.types import Shape
 
 # By the number of axes besides batch and channels.
 _CHECKS = {1: check_sequences, 2: check_images}
@@ -42,12 +47,12 @@ class KernelLayer(LocalLayer):
 
     def __init__(
         self,
-        dropout,
-        normalization,
-        activation="relu",
-        use_bias=False,
-        **kwargs,
-    ):
+        dropout: float,
+        normalization: Normalization | None,
+        activation: Activation | None = "relu",
+        use_bias: bool = False,
+        **kwargs: Any,
+    ) -> None:
         operation = self._take(self._operation_arguments(), kwargs)
         head = self._take(self._head_arguments(), kwargs)
         super().__init__(**kwargs)
@@ -81,7 +86,7 @@ class KernelLayer(LocalLayer):
             name="normalization",
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check = _CHECKS.get(getattr(self.operation, "rank", None))
         if check is not None:
             check(
@@ -107,7 +112,7 @@ class KernelLayer(LocalLayer):
         """The arguments of these names, taken out of `kwargs`."""
         return {name: kwargs.pop(name) for name in names & set(kwargs)}
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         for part, names in (
             (self.operation, self._operation_arguments()),

@@ -1,9 +1,16 @@
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
 import keras
 
 from keras_ff.layers.composite_layer import serialize_part
 from keras_ff.layers.local_layer import LocalLayer
+from keras_ff.layers.local_layer import Objectives
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.layers.normalization import serialize_normalization
+from keras_ff.types import Config
+from keras_ff.types import Normalization
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -59,12 +66,12 @@ class LocalBlock(LocalLayer):
 
     def __init__(
         self,
-        layers,
-        goodness,
-        normalization=None,
-        objectives=None,
-        **kwargs,
-    ):
+        layers: keras.layers.Layer | Sequence[keras.layers.Layer],
+        goodness: keras.layers.Layer,
+        normalization: Normalization | None = None,
+        objectives: Objectives | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(objectives=objectives, **kwargs)
         many = isinstance(layers, (list, tuple))
         layers = list(layers) if many else [layers]
@@ -91,7 +98,7 @@ class LocalBlock(LocalLayer):
             name="normalization",
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config["layers"] = [
             serialize_part(layer, self) for layer in self.layers
@@ -102,7 +109,7 @@ class LocalBlock(LocalLayer):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         revive = keras.saving.deserialize_keras_object
         config = dict(config)
         config["layers"] = [revive(layer) for layer in config["layers"]]

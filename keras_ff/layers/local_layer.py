@@ -1,4 +1,6 @@
 from collections.abc import Sequence
+from typing import Any
+from typing import Self
 from typing import TypeAlias
 
 import keras
@@ -20,8 +22,11 @@ from keras_ff.layers.masks import without_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
 from keras_ff.layers.tracing import without_history
+from keras_ff.types import Config
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
-Objectives: TypeAlias = LocalObjective | Sequence[LocalObjective] | None
+Objectives: TypeAlias = LocalObjective | Sequence[LocalObjective]
 
 
 class LocalLayer(CompositeLayer):
@@ -76,14 +81,16 @@ class LocalLayer(CompositeLayer):
     ```
     """
 
-    def __init__(self, objectives=None, **kwargs):
+    def __init__(
+        self, objectives: Objectives | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.objectives = _checked(objectives)
         self.normalization = None
         self._input_dtypes = None
 
     @property
-    def goodness(self):
+    def goodness(self) -> keras.layers.Layer:
         """The former name of `head`, for one release."""
         return self.head
 
@@ -95,7 +102,9 @@ class LocalLayer(CompositeLayer):
         # Keras saves what it finds here, under this name.
         return [name for name in super().__dir__() if name != "goodness"]
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(
+        self, inputs: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         if not self.built:
             # `build` is told no more than shapes.
             self._input_dtypes = [_dtype(x) for x in tree.flatten(inputs)]
@@ -105,7 +114,7 @@ class LocalLayer(CompositeLayer):
             features = with_mask(features, AttachedMask(mask.shape)(features))
         return features, goodness
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         for layer in [*self.layers, self.head]:
             pass_masks(layer)
@@ -138,25 +147,30 @@ class LocalLayer(CompositeLayer):
             ],
         )
 
-    def get_build_config(self):
+    def get_build_config(self) -> Config | None:
         config = super().get_build_config()
         if config and self._input_dtypes:
             config["input_dtypes"] = list(self._input_dtypes)
         return config
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         config = dict(config or {})
         self._input_dtypes = config.pop("input_dtypes", None)
         super().build_from_config(config)
 
-    def activate(self, inputs, training=None):
+    def activate(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """The activation that the goodness head sees."""
         activation = tree.map_structure(stop_gradient, inputs)
         for layer in self.layers:
             activation = layer(activation)
         return activation
 
-    def call(self, inputs, training=None, keep_gradient=False):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        keep_gradient: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         activation = self.activate(inputs, training)
         check_takes_mask(self.head, activation, self)
         goodness = self.head(activation)
@@ -170,16 +184,23 @@ class LocalLayer(CompositeLayer):
         # A loss would take a mask for weights.
         return features, without_mask(goodness)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Tensor, previous_mask: Tensor | None = None
+    ) -> None:
         """`None`: the features have that of the activation already."""
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Any:
         if not self.built:
             self.build(input_shape)
         outputs = self.compute_output_spec(self._symbolic_inputs(input_shape))
         return tuple(output.shape for output in outputs)
 
-    def compute_output_spec(self, inputs, training=None, keep_gradient=False):
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        keep_gradient: bool = False,
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         activation = trace(self.layers, without_history(inputs))
         check_takes_mask(self.head, activation, self)
         goodness = self.head(activation)
@@ -199,7 +220,7 @@ class LocalLayer(CompositeLayer):
             f"head={getattr(self, 'head', None)!r}, built={self.built}>"
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         if self.objectives:
             config["objectives"] = [
@@ -208,7 +229,7 @@ class LocalLayer(CompositeLayer):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         config = dict(config)
         if config.get("objectives"):
             config["objectives"] = [

@@ -1,4 +1,5 @@
 import inspect
+from typing import Any
 
 from keras import ops
 
@@ -7,6 +8,10 @@ from keras_ff.keras_private import mask_of
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.tracing import symbols
+from keras_ff.types import Config
+from keras_ff.types import Data
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 class LocalObjective(CompositeLayer):
@@ -70,7 +75,7 @@ class LocalObjective(CompositeLayer):
 
     needs_classes = False
 
-    def __init__(self, weight=1.0, **kwargs):
+    def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
         # Labels and weights stay in float32; the projection casts itself.
         super().__init__(autocast=False, **kwargs)
         self.weight = check_number("weight", weight)
@@ -78,14 +83,19 @@ class LocalObjective(CompositeLayer):
         parameters = inspect.signature(self.sample_losses).parameters
         self._sees_goodness = "goodness" in parameters
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self.projection is not None:
             self.projection(symbols(input_shape, self.compute_dtype))
 
     def call(
-        self, features, labels, sample_weight, training=None, goodness=None
-    ):
+        self,
+        features: Tensor,
+        labels: Tensor,
+        sample_weight: Data,
+        training: bool | None = None,
+        goodness: Tensor | None = None,
+    ) -> Tensor:
         dtype = score_dtype(self)
         projection = self.project(features)
         if mask_of(features) is not None and len(projection.shape) > 2:
@@ -115,16 +125,20 @@ class LocalObjective(CompositeLayer):
             )
         return losses
 
-    def compute_mask(self, *args, **kwargs):
+    def compute_mask(
+        self, inputs: Tensor, previous_mask: Tensor | None = None
+    ) -> None:
         """`None`: losses are of samples."""
 
-    def project(self, features):
+    def project(self, features: Tensor) -> Tensor:
         """What of the features is compared."""
         if self.projection is None:
             return features
         return self.projection(features)
 
-    def sample_losses(self, projection, labels, present):
+    def sample_losses(
+        self, projection: Tensor, labels: Tensor, present: Tensor
+    ) -> Tensor:
         """A loss of every sample.
 
         Args:
@@ -147,10 +161,10 @@ class LocalObjective(CompositeLayer):
             "(batch,)."
         )
 
-    def compute_output_shape(self, input_shape, *args, **kwargs):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0],)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config["weight"] = self.weight
         return config

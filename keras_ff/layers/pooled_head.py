@@ -1,3 +1,6 @@
+from typing import Any
+
+import keras
 from keras import ops
 
 from keras_ff.checks import is_integer
@@ -5,6 +8,10 @@ from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.layers.grid_average2d import GridAverage2D
 from keras_ff.layers.masks import hide
 from keras_ff.layers.masks import masked_mean
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 class PooledHead(GoodnessHead):
@@ -23,7 +30,13 @@ class PooledHead(GoodnessHead):
         **kwargs: base layer keyword arguments (`name`, `dtype`).
     """
 
-    def __init__(self, num_classes, pooling, data_format=None, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        pooling: int | str,
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, data_format, **kwargs)
         self._grid = None
         if is_integer(pooling) and pooling > 0:
@@ -41,13 +54,13 @@ class PooledHead(GoodnessHead):
             )
         self.pooling = pooling
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self._grid is not None:
             # Where there is no map it is never called.
             self._grid.build(input_shape)
 
-    def pool(self, activation):
+    def pool(self, activation: Tensor) -> Tensor:
         """The activation as float32 vectors, `(batch, features)`."""
         shown = self.shown(activation)
         x = ops.cast(activation, self.score_dtype)
@@ -62,7 +75,9 @@ class PooledHead(GoodnessHead):
             x = self._grid(x)
         return ops.reshape(hide(x, shown), (-1, size))
 
-    def compute_output_spec(self, inputs, mask=None):
+    def compute_output_spec(
+        self, inputs: Tensor, mask: Tensor | None = None
+    ) -> keras.KerasTensor:
         if self._grid is not None:
             self._check_not_masked(self.shown(inputs))
         return super().compute_output_spec(inputs, mask)
@@ -76,7 +91,7 @@ class PooledHead(GoodnessHead):
                 "pooling='average'."
             )
 
-    def pooled_shape(self, shape):
+    def pooled_shape(self, shape: Shape) -> Shape:
         """The shape of the vectors of an activation of this shape."""
         axes = self.spatial_axes(shape)
         if self.pooling == "average" or not axes:
@@ -98,7 +113,7 @@ class PooledHead(GoodnessHead):
             size *= shape[axis]
         return (shape[0], size)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config["pooling"] = self.pooling
         return config

@@ -7,6 +7,7 @@ from keras_ff.layers.hyperspherical_prototypes import HypersphericalPrototypes
 from keras_ff.layers.kernel_layer import KernelLayer
 from keras_ff.layers.local_layer import Objectives
 from keras_ff.types import Activation
+from keras_ff.types import Config
 from keras_ff.types import Constraint
 from keras_ff.types import Initializer
 from keras_ff.types import Normalization
@@ -107,7 +108,7 @@ class PrototypeDense(KernelLayer):
         activity_regularizer: Regularizer | None = None,
         kernel_constraint: Constraint | None = None,
         bias_constraint: Constraint | None = None,
-        objectives: Objectives = None,
+        objectives: Objectives | None = None,
         **kwargs: Any,
     ) -> None:
         embedding = None
@@ -148,7 +149,7 @@ class PrototypeDense(KernelLayer):
             embedding_initializer
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["embedding"]
         config.update(

@@ -1,4 +1,5 @@
 import collections.abc
+from typing import Any
 
 import keras
 import numpy as np
@@ -6,6 +7,11 @@ from keras import ops
 
 from keras_ff.checks import check_images
 from keras_ff.layers.map_order import in_backend_order
+from keras_ff.types import Config
+from keras_ff.types import Data
+from keras_ff.types import DataFormat
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 CHUNK = 256
 
@@ -65,12 +71,12 @@ class Whitening2D(keras.layers.Layer):
 
     def __init__(
         self,
-        patch_size=2,
-        epsilon=5e-4,
-        padding="valid",
-        data_format=None,
-        **kwargs,
-    ):
+        patch_size: int = 2,
+        epsilon: float = 5e-4,
+        padding: str = "valid",
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(patch_size, int) or patch_size < 1:
             raise ValueError(
@@ -99,7 +105,7 @@ class Whitening2D(keras.layers.Layer):
     def _channel_axis(self):
         return 1 if self.data_format == "channels_first" else -1
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_images(f"Whitening2D '{self.name}'", input_shape)
         channels = input_shape[self._channel_axis]
         filters = 2 * self.patch_size**2 * channels
@@ -113,7 +119,12 @@ class Whitening2D(keras.layers.Layer):
         self.kernel = add("kernel", (side, side, channels, filters))
         self.bias = add("bias", (filters,))
 
-    def adapt(self, data, batch_size=None, steps=None):
+    def adapt(
+        self,
+        data: Data,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> None:
         """Takes the filters from the patches of images.
 
         Args:
@@ -190,7 +201,7 @@ class Whitening2D(keras.layers.Layer):
         windows = np.moveaxis(windows, 3, -1)
         return windows.reshape(-1, side * side * channels)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if not self._adapted:
             self._check_adapted()
         dtype = self.compute_dtype
@@ -221,7 +232,7 @@ class Whitening2D(keras.layers.Layer):
                 "first; alone, the layer's own `adapt(images)`."
             )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         first = self.data_format == "channels_first"
         for axis in (2, 3) if first else (1, 2):
@@ -231,15 +242,15 @@ class Whitening2D(keras.layers.Layer):
         shape[self._channel_axis] = 2 * self.patch_size**2 * channels
         return tuple(shape)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         self._adapted = bool(np.any(ops.convert_to_numpy(self.kernel)))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config.update(
             patch_size=self.patch_size,

@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_ff.labels import class_rows
 from keras_ff.losses.label_loss import LabelLoss
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -35,7 +36,7 @@ class ForwardForwardLoss(LabelLoss):
     - [Hinton, 2022](https://arxiv.org/abs/2212.13345), equation 1
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         right = class_rows(y_true, y_pred)
         wrong = (1.0 - right) / (y_pred.shape[-1] - 1)

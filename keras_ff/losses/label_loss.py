@@ -13,7 +13,12 @@ class LabelLoss(keras.losses.Loss):
         name, reduction, dtype: as in `keras.losses.Loss`.
     """
 
-    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         policy = keras.dtype_policies.get(dtype or keras.config.floatx())
         dtype = at_least_float32(policy.compute_dtype)
         super().__init__(name=name, reduction=reduction, dtype=dtype)

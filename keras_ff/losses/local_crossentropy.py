@@ -3,6 +3,8 @@ from keras import ops
 
 from keras_ff.labels import class_rows
 from keras_ff.losses.label_loss import LabelLoss
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -45,11 +47,11 @@ class LocalCrossentropy(LabelLoss):
 
     def __init__(
         self,
-        label_smoothing=0.0,
-        reduction="sum_over_batch_size",
-        name="local_crossentropy",
-        dtype=None,
-    ):
+        label_smoothing: float = 0.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "local_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(
                 "`label_smoothing` must be in [0, 1). "
@@ -58,7 +60,7 @@ class LocalCrossentropy(LabelLoss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         return keras.losses.categorical_crossentropy(
             class_rows(y_true, y_pred),
@@ -67,7 +69,7 @@ class LocalCrossentropy(LabelLoss):
             label_smoothing=self.label_smoothing,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config["label_smoothing"] = self.label_smoothing
         return config

@@ -3,6 +3,8 @@ from keras import ops
 
 from keras_ff.labels import class_rows
 from keras_ff.losses.label_loss import LabelLoss
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -55,12 +57,12 @@ class SmoothMarginLoss(LabelLoss):
 
     def __init__(
         self,
-        margin=0.25,
-        scale=8.0,
-        reduction="sum_over_batch_size",
-        name="smooth_margin_loss",
-        dtype=None,
-    ):
+        margin: float = 0.25,
+        scale: float = 8.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "smooth_margin_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         if not 0.0 <= margin <= 2.0:
             raise ValueError(
                 "`margin` must be in [0, 2]: cosines differ by at most 2. "
@@ -74,7 +76,7 @@ class SmoothMarginLoss(LabelLoss):
         self.margin = margin
         self.scale = scale
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = class_rows(y_true, y_pred)
         return keras.losses.categorical_crossentropy(
@@ -83,7 +85,7 @@ class SmoothMarginLoss(LabelLoss):
             from_logits=True,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config.update(margin=self.margin, scale=self.scale)
         return config

@@ -3,6 +3,8 @@ from keras import ops
 
 from keras_ff.labels import class_rows
 from keras_ff.losses.label_loss import LabelLoss
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -44,11 +46,11 @@ class SymBaLoss(LabelLoss):
 
     def __init__(
         self,
-        alpha=4.0,
-        reduction="sum_over_batch_size",
-        name="symba_loss",
-        dtype=None,
-    ):
+        alpha: float = 4.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "symba_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         if not 0.0 < alpha < float("inf"):
             raise ValueError(
                 f"`alpha` must be positive and finite. Received: alpha={alpha}"
@@ -56,14 +58,14 @@ class SymBaLoss(LabelLoss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.alpha = alpha
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         right = class_rows(y_true, y_pred)
         lead = ops.sum(right * y_pred, axis=-1, keepdims=True) - y_pred
         losses = (1.0 - right) * ops.softplus(-self.alpha * lead)
         return ops.sum(losses, axis=-1) / (y_pred.shape[-1] - 1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config["alpha"] = self.alpha
         return config

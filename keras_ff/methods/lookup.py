@@ -11,13 +11,13 @@ from keras_ff.methods.method import Method
 _FOLDER = pathlib.Path(__file__).parent
 
 
-def names():
+def names() -> list[str]:
     """The names of the methods of this package: its files."""
     files = {module.name for module in pkgutil.iter_modules([str(_FOLDER)])}
     return sorted(files - {"lookup", "method"})
 
 
-def get(identifier):
+def get(identifier: str | Method | type[Method]) -> Method:
     """A method by its name, from a file, or as it is.
 
     Args:

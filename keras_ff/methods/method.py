@@ -1,4 +1,8 @@
 import inspect
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 
@@ -7,8 +11,18 @@ from keras_ff.contributions import Uniform
 from keras_ff.layers import AuxiliaryHead
 from keras_ff.layers import LocalBlock
 from keras_ff.layers.conv2d import Conv2D
+from keras_ff.layers.local_layer import Objectives
+from keras_ff.layers.local_objective import LocalObjective
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
+from keras_ff.types import Activation
+from keras_ff.types import Config
+from keras_ff.types import Initializer
+from keras_ff.types import Normalization
+from keras_ff.types import Sizes
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 # What the architecture decides about a layer, and no option changes.
 DECIDED = {
@@ -91,20 +105,20 @@ class Method:
 
     def conv(
         self,
-        filters,
-        kernel_size,
-        num_classes,
-        strides=1,
-        padding="same",
-        dropout=0.0,
-        activation="relu",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        normalization="instance",
-        dtype=None,
-        name=None,
-        **head_options,
-    ):
+        filters: int,
+        kernel_size: Sizes,
+        num_classes: int,
+        strides: Sizes = 1,
+        padding: str = "same",
+        dropout: float = 0.0,
+        activation: Activation | None = "relu",
+        use_bias: bool = False,
+        kernel_initializer: Initializer = "he_normal",
+        normalization: Normalization | None = "instance",
+        dtype: str | keras.DTypePolicy | None = None,
+        name: str | None = None,
+        **head_options: Any,
+    ) -> keras.layers.Layer | None:
         conv = Conv2D(
             filters,
             kernel_size,
@@ -122,17 +136,17 @@ class Method:
 
     def dense(
         self,
-        units,
-        num_classes,
-        dropout=0.0,
-        activation="relu",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        normalization="layer",
-        dtype=None,
-        name=None,
-        **head_options,
-    ):
+        units: int,
+        num_classes: int,
+        dropout: float = 0.0,
+        activation: Activation | None = "relu",
+        use_bias: bool = False,
+        kernel_initializer: Initializer = "he_normal",
+        normalization: Normalization | None = "layer",
+        dtype: str | keras.DTypePolicy | None = None,
+        name: str | None = None,
+        **head_options: Any,
+    ) -> keras.layers.Layer | None:
         dense = keras.layers.Dense(
             units,
             activation=activation,
@@ -147,15 +161,15 @@ class Method:
 
     def block(
         self,
-        layers,
-        num_classes,
-        normalization=None,
-        dtype=None,
-        name=None,
-        head=None,
-        objectives=None,
-        **head_options,
-    ):
+        layers: keras.layers.Layer | Sequence[keras.layers.Layer],
+        num_classes: int,
+        normalization: Normalization | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+        name: str | None = None,
+        head: Callable[..., keras.layers.Layer] | None = None,
+        objectives: Objectives | None = None,
+        **head_options: Any,
+    ) -> keras.layers.Layer:
         """Any Keras layers, as one layer that learns by this method.
 
         Args:
@@ -174,7 +188,7 @@ class Method:
             name=name,
         )
 
-    def objectives(self):
+    def objectives(self) -> list[LocalObjective]:
         """What a layer learns beside the loss of its goodness.
 
         If there are any, what makes the layers is called with them, as
@@ -187,7 +201,9 @@ class Method:
         """
         return []
 
-    def auxiliary_head(self, num_classes, layers, grid):
+    def auxiliary_head(
+        self, num_classes: int, layers: Sequence[keras.layers.Layer], grid: int
+    ) -> keras.layers.Layer | None:
         """A head that looks through layers of its own, on a coarse grid.
 
         Its goodness serves a plain cross-entropy. `None` where the method has
@@ -203,7 +219,7 @@ class Method:
         head = self.head(num_classes)
         return AuxiliaryHead(layers, head) if layers else head
 
-    def makes(self, layer):
+    def makes(self, layer: str) -> bool:
         """Whether the method has such layers.
 
         Args:
@@ -213,7 +229,7 @@ class Method:
             return self.head is not None
         return getattr(self, layer) is not None
 
-    def layer_options(self, layer):
+    def layer_options(self, layer: str) -> list[str]:
         """The names of what else its layers take, sorted.
 
         Args:
@@ -231,7 +247,7 @@ class Method:
             names |= _arguments(make, **SMALLEST[layer])
         return sorted(names - DECIDED)
 
-    def objective_options(self):
+    def objective_options(self) -> set[str]:
         """The names of the layer options that its objectives take."""
         return _arguments(self.objectives)
 
@@ -241,7 +257,7 @@ class Method:
             getattr(make, "__func__", None) is getattr(Method, layer)
         )
 
-    def width(self, channels, num_classes):
+    def width(self, channels: float, num_classes: int) -> int:
         """The number of channels, rounded as the method's layers need it.
 
         A multiple of the number of classes; below half a channel a class,
@@ -252,7 +268,7 @@ class Method:
 
     # === Model and training ===
 
-    def model(self, inputs, outputs, **options):
+    def model(self, inputs: Any, outputs: Any, **options: Any) -> keras.Model:
         """The model of the layers, with the method's own options.
 
         Args:
@@ -265,11 +281,17 @@ class Method:
             own["contribution"] = self.contribution()
         return ForwardOnlyModel(inputs, outputs, **{**own, **options})
 
-    def loss(self):
+    def loss(self) -> keras.losses.Loss:
         """The loss of every layer, for `compile`."""
         return LocalCrossentropy()
 
-    def optimizer(self, learning_rate=None, weight_decay=None):
+    def optimizer(
+        self,
+        learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule
+        | None = None,
+        weight_decay: float | None = None,
+    ) -> keras.optimizers.Optimizer:
         """The optimizer, for `compile`.
 
         Args:
@@ -282,7 +304,7 @@ class Method:
             learning_rate = self.learning_rate[0]
         return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
 
-    def settings(self):
+    def settings(self) -> Config:
         """All that the method decides about a training, for records."""
         contribution = self.contribution and self.contribution()
         return {
@@ -301,7 +323,9 @@ class Method:
 
     # === What is searched; methods with the same function share it ===
 
-    def tune_layers(self, hp, layers):
+    def tune_layers(
+        self, hp: "keras_tuner.HyperParameters", layers: set[str]
+    ) -> Config:
         """Declares hyperparameters of the layers.
 
         Args:
@@ -313,7 +337,7 @@ class Method:
         """
         return {}
 
-    def tune_objectives(self, hp):
+    def tune_objectives(self, hp: "keras_tuner.HyperParameters") -> Config:
         """Declares hyperparameters of the objectives.
 
         Args:
@@ -324,13 +348,13 @@ class Method:
         """
         return {}
 
-    def tune_loss(self, hp):
+    def tune_loss(self, hp: "keras_tuner.HyperParameters") -> keras.losses.Loss:
         """Declares hyperparameters of the loss, and returns it."""
         return LocalCrossentropy(
             hp.Float("label_smoothing", 0.0, 0.2, step=0.05)
         )
 
-    def tune_model(self, hp):
+    def tune_model(self, hp: "keras_tuner.HyperParameters") -> Config:
         """Declares hyperparameters of the model; returns its options."""
         name = hp.Choice(
             "contribution", contributions.names(), default="loss_aware"

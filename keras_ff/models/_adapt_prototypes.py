@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 from keras import ops
 
@@ -5,9 +6,10 @@ from keras_ff.labels import check_labels
 from keras_ff.labels import class_numbers
 from keras_ff.layers import HypersphericalPrototypes
 from keras_ff.models.forward_only_model import ForwardOnlyModel
+from keras_ff.types import Data
 
 
-def adapt_prototypes(model, x, y):
+def adapt_prototypes(model: keras.Model, x: Data, y: Data) -> None:
     """Starts a model's prototypes at the class means of some data.
 
     Every `keras_ff.layers.HypersphericalPrototypes` head of the model gets

@@ -6,13 +6,14 @@ from keras import ops
 from keras_ff import keras_private
 from keras_ff.layers import Whitening2D
 from keras_ff.layers.whitening2d import image_batches
+from keras_ff.types import Data
 
 # More images change nothing.
 IMAGES = 5000
 BATCH_SIZE = 250
 
 
-def adapt_whitening(model, data):
+def adapt_whitening(model: keras.Model, data: Data) -> None:
     """Takes a model's fixed whitening from training images, without labels.
 
     Every `keras_ff.layers.Whitening2D` of the model sees the first 5,000

@@ -8,7 +8,7 @@ from keras_ff.models.forward_only_model import ForwardOnlyModel
 from keras_ff.models.unregistered import unregistered
 
 
-def add_classes(model, number):
+def add_classes(model: keras.Model, number: int) -> ForwardOnlyModel:
     """A new model that knows more classes, for learning one task after another.
 
     Its layers, statistics, epoch, contribution and options are those of the

@@ -4,13 +4,20 @@ import zipfile
 import keras
 
 from keras_ff.models.local_loss_model import LocalLossModel
+from keras_ff.types import Config
+from keras_ff.types import Path
 
 # Keras stores members as they are. Weights that somebody compressed are
 # rarely half as large.
 _LARGEST_EXPANSION = 100
 
 
-def load_model(filepath, **kwargs):
+def load_model(
+    filepath: Path,
+    custom_objects: Config | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> keras.Model:
     """Loads a model of this package, from a file that is checked first.
 
     `keras.saving.load_model` reads the same files. It unpacks them before a
@@ -21,7 +28,7 @@ def load_model(filepath, **kwargs):
     Args:
         filepath: path of a `.keras` file, or of a folder that was saved with
             `zipped=False`. Remote paths are left to Keras, unchecked.
-        **kwargs: arguments of `keras.saving.load_model`.
+        custom_objects, compile, safe_mode: as in `keras.saving.load_model`.
 
     Returns:
         The model, compiled if it was when saved.
@@ -44,7 +51,9 @@ def load_model(filepath, **kwargs):
             raise FileNotFoundError(f"There is no file {str(filepath)!r}.")
         if not os.path.isdir(filepath):
             _check_archive(filepath)
-    model = keras.saving.load_model(filepath, **kwargs)
+    model = keras.saving.load_model(
+        filepath, custom_objects, compile, safe_mode
+    )
     if not isinstance(model, LocalLossModel):
         raise TypeError(
             f"{str(filepath)!r} does not hold a forward-only model. Received: "

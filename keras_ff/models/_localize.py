@@ -1,10 +1,14 @@
 import difflib
 import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
 
+import keras
 from keras import tree
 
 from keras_ff.checks import check_maker
 from keras_ff.checks import is_integer
+from keras_ff.contributions import Contribution
 from keras_ff.keras_private import producer
 from keras_ff.layers import GoodnessProjection
 from keras_ff.layers import LocalBlock
@@ -20,14 +24,18 @@ from keras_ff.models.forward_only_model import ForwardOnlyModel
 
 
 def localize(
-    model,
-    num_classes,
-    cut=4,
-    goodness=None,
-    by="memory",
-    batch_size=32,
-    **options,
-):
+    model: keras.Model,
+    num_classes: int,
+    cut: int | str | Sequence[str] = 4,
+    goodness: Callable[[int], keras.layers.Layer] | None = None,
+    by: str = "memory",
+    batch_size: int = 32,
+    *,
+    contribution: Contribution | None = None,
+    layer_clipnorm: float | None = None,
+    layer_metrics: bool = False,
+    name: str | None = None,
+) -> ForwardOnlyModel:
     """Makes a forward-only model of any functional Keras model.
 
     The model is cut where a single tensor crosses (so never inside a residual
@@ -57,8 +65,8 @@ def localize(
             largest needs the least, or `"weights"`. Defaults to `"memory"`.
         batch_size: int, samples of a step, as `cut_plan` counts them.
             Defaults to `32`.
-        **options: arguments of `ForwardOnlyModel` (`contribution`,
-            `layer_clipnorm`, `layer_metrics`, `name`).
+        contribution, layer_clipnorm, layer_metrics, name: as in
+            `ForwardOnlyModel`.
 
     Returns:
         A `ForwardOnlyModel`.
@@ -106,7 +114,14 @@ def localize(
         x, scores = block(taken if len(taken) > 1 else taken[0])
         features = [x]
         goodness.append(scores)
-    return ForwardOnlyModel(inputs, goodness, **options)
+    return ForwardOnlyModel(
+        inputs,
+        goodness,
+        contribution=contribution,
+        layer_clipnorm=layer_clipnorm,
+        layer_metrics=layer_metrics,
+        name=name,
+    )
 
 
 def _named_cuts(flat, points, cut):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +10,8 @@ from keras_ff.layers.composite_layer import mark_shared_parts
 from keras_ff.models.compile_config import exclude_from_weight_decay
 from keras_ff.models.compile_config import portable
 from keras_ff.models.trainers import scope_of
+from keras_ff.types import Config
+from keras_ff.types import Path
 
 
 class ExactSaving:
@@ -18,7 +22,7 @@ class ExactSaving:
     generators, on any backend and under any dtype policy.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for layer in self.layers:
             freeze_parts_of_frozen(layer)
@@ -26,7 +30,9 @@ class ExactSaving:
             [x for x in self.layers if isinstance(x, CompositeLayer)]
         )
 
-    def compile(self, *args, jit_compile="auto", **kwargs):
+    def compile(
+        self, *args: Any, jit_compile: bool | str = "auto", **kwargs: Any
+    ) -> None:
         super().compile(*args, jit_compile=jit_compile, **kwargs)
         self._jit_compile_argument = jit_compile
         if isinstance(self.optimizer, keras.optimizers.MultiOptimizer):
@@ -48,7 +54,7 @@ class ExactSaving:
                     "keras.Sequential."
                 )
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config:
         config = super().get_compile_config()
         if not config:
             return config
@@ -56,30 +62,36 @@ class ExactSaving:
             config, self.optimizer, self._jit_compile_argument, self.variables
         )
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         config = keras.saving.deserialize_keras_object(config)
         excluded = config.pop("excluded_from_weight_decay", ())
         self.compile(**config)
         exclude_from_weight_decay(self.optimizer, self.variables, excluded)
 
-    def save(self, filepath, *args, **kwargs):
+    def save(
+        self,
+        filepath: Path,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Saves the model as in `keras.Model`, but not as legacy HDF5."""
         if str(filepath).endswith((".h5", ".hdf5")):
             _refuse_hdf5(f"filepath={str(filepath)!r}")
-        return super().save(filepath, *args, **kwargs)
+        return super().save(filepath, overwrite, zipped, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         # `keras.saving.save_model` does not ask `save`.
         if keras_private.is_saving_hdf5():
             _refuse_hdf5(f"the model '{self.name}'")
         return super().get_config()
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         self._build_optimizer()
         for i, state in enumerate(self._seed_states()):
             store[f"seed_state_{i}"] = ops.convert_to_numpy(state)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         states = {
             f"seed_state_{i}": state
             for i, state in enumerate(self._seed_states())

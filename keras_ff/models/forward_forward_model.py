@@ -15,6 +15,8 @@ from keras_ff.layers.label_overlay import LabelOverlay
 from keras_ff.layers.normalization import RMSFeatures
 from keras_ff.losses import ForwardForwardLoss
 from keras_ff.losses import LocalCrossentropy
+from keras_ff.models.early_exit import EarlyExitPrediction
+from keras_ff.models.exit_calibration import ExitCalibration
 from keras_ff.models.forward_forward_readout import ForwardForwardReadout
 from keras_ff.models.forward_forward_readout import check_inference
 from keras_ff.models.forward_only_model import ForwardOnlyModel
@@ -22,6 +24,8 @@ from keras_ff.models.forward_only_model import Layers
 from keras_ff.models.training_data import are_arrays
 from keras_ff.models.training_data import as_array
 from keras_ff.models.training_data import check_samples
+from keras_ff.types import Data
+from keras_ff.types import Tensor
 
 # How many samples are looked at, and how much larger than the label features
 # may be: standardized ones stay below.
@@ -157,25 +161,60 @@ class ForwardForwardModel(ForwardOnlyModel):
             )
 
     @property
-    def inference(self):
+    def inference(self) -> str:
         """How `predict` and `evaluate` predict."""
         return self._readout.inference
 
     @inference.setter
-    def inference(self, value):
+    def inference(self, value: str) -> None:
         self._readout.inference = check_inference(value)
         # They were traced with the other way.
         self.predict_function = None
         self.test_function = None
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(
+        self,
+        x: Data = None,
+        y: Data = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Data = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Data = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> keras.callbacks.History:
         """Trains the model, see `ForwardOnlyModel.fit`.
 
         Warns if arrays, or the first batch of a `PyDataset`, have features so
         large that a label hardly shows.
         """
         self._warn_of_faint_labels(x)
-        return super().fit(x, *args, **kwargs)
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
 
     def _warn_of_faint_labels(self, x):
         if isinstance(x, keras.utils.PyDataset) and x.num_batches != 0:
@@ -195,13 +234,29 @@ class ForwardForwardModel(ForwardOnlyModel):
                 stacklevel=3,
             )
 
-    def predict_early_exit(self, *args, **kwargs):
+    def predict_early_exit(
+        self,
+        x: Data,
+        threshold: float,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> EarlyExitPrediction:
         self._check_has_exits()
-        return super().predict_early_exit(*args, **kwargs)
+        return super().predict_early_exit(x, threshold, batch_size, steps)
 
-    def calibrate_early_exit(self, *args, **kwargs):
+    def calibrate_early_exit(
+        self,
+        x: Data,
+        y: Data = None,
+        max_accuracy_loss: float = 0.005,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        sample_weight: Data = None,
+    ) -> ExitCalibration:
         self._check_has_exits()
-        return super().calibrate_early_exit(*args, **kwargs)
+        return super().calibrate_early_exit(
+            x, y, max_accuracy_loss, batch_size, steps, sample_weight
+        )
 
     def _check_has_exits(self):
         if self.inference == "readout":
@@ -211,14 +266,19 @@ class ForwardForwardModel(ForwardOnlyModel):
                 "`model.inference = 'goodness'`."
             )
 
-    def truncate(self, k=None):
+    def truncate(self, k: int | str | None = None) -> "ForwardOnlyModel":
         raise TypeError(
             "A ForwardForwardModel cannot be truncated: its read-out was "
             "trained on the features of all layers. `predict_early_exit` "
             "leaves layers out while predicting."
         )
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         if self.inference == "readout":
             logits = self._readout.classifier(self._neutral_features(inputs))
             # On PyTorch Keras multiplies float64 in float32.

@@ -3,12 +3,15 @@ from typing import Any
 from typing import TypeAlias
 
 import keras
+import numpy as np
 
 from keras_ff.contributions import Contribution
 from keras_ff.keras_private import like_model
 from keras_ff.keras_private import producer
 from keras_ff.layers import LocalLayer
+from keras_ff.models.early_exit import EarlyExitPrediction
 from keras_ff.models.early_exit import predict_early_exit
+from keras_ff.models.exit_calibration import ExitCalibration
 from keras_ff.models.exit_calibration import calibrate_early_exit
 from keras_ff.models.graph import LayerGraph
 from keras_ff.models.local_loss_model import LocalLossModel
@@ -16,6 +19,9 @@ from keras_ff.models.pruned import pruned
 from keras_ff.models.training_data import check_samples
 from keras_ff.models.truncate import truncate
 from keras_ff.models.without_objectives import without_objectives
+from keras_ff.types import Data
+from keras_ff.types import Path
+from keras_ff.types import Tensor
 
 Layers: TypeAlias = Sequence[keras.KerasTensor | keras.layers.Layer]
 
@@ -176,11 +182,17 @@ class ForwardOnlyModel(LocalLossModel):
         return [layer for layer in order if layer.trainable_variables]
 
     @property
-    def local_layers(self):
+    def local_layers(self) -> list[LocalLayer]:
         """The local layers, in the order of their goodness."""
         return list(self._graph.local_layers)
 
-    def goodness(self, x, batch_size=None, verbose=0, steps=None):
+    def goodness(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        steps: int | None = None,
+    ) -> np.ndarray:
         """The goodness of every local layer.
 
         Args:
@@ -195,25 +207,45 @@ class ForwardOnlyModel(LocalLossModel):
             x, batch_size=batch_size, verbose=verbose, steps=steps
         )
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         if self._needed is None:
             return super().call(inputs, training=training, mask=mask)
         calls = self._graph.walk(inputs, training, needed=self._needed)
         goodness = {call.index: call.run() for call in calls}
         return self._readout.combine(goodness.items())
 
-    def predict(self, x, *args, **kwargs):
+    def predict(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> np.ndarray:
         """Combined goodness of samples: logits, or values in regression.
 
         Layers whose contribution is zero, and on which no other layer
         depends, are not computed.
         """
-        return pruned(self, super().predict)(x, *args, **kwargs)
+        return pruned(self, super().predict)(
+            x, batch_size, verbose, steps, callbacks
+        )
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Data) -> Any:
         return pruned(self, super().predict_on_batch)(x)
 
-    def predict_early_exit(self, x, threshold, batch_size=None, steps=None):
+    def predict_early_exit(
+        self,
+        x: Data,
+        threshold: float,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> EarlyExitPrediction:
         """Predicts, and computes no more layers than each sample needs.
 
         A sample leaves at the first local layer where it is decided: the
@@ -266,13 +298,13 @@ class ForwardOnlyModel(LocalLossModel):
 
     def calibrate_early_exit(
         self,
-        x,
-        y=None,
-        max_accuracy_loss=0.005,
-        batch_size=None,
-        steps=None,
-        sample_weight=None,
-    ):
+        x: Data,
+        y: Data = None,
+        max_accuracy_loss: float = 0.005,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        sample_weight: Data = None,
+    ) -> ExitCalibration:
         """Finds the threshold of `predict_early_exit` on labeled data.
 
         Use data that the model has not been trained on.
@@ -304,7 +336,7 @@ class ForwardOnlyModel(LocalLossModel):
             self, x, y, max_accuracy_loss, batch_size, steps, sample_weight
         )
 
-    def truncate(self, k=None):
+    def truncate(self, k: int | str | None = None) -> "ForwardOnlyModel":
         """A new model of the first local layers.
 
         It has weights of its own, copied from this one, so that training the
@@ -339,12 +371,12 @@ class ForwardOnlyModel(LocalLossModel):
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        **kwargs,
-    ):
+        filepath: Path,
+        format: str = "tf_saved_model",
+        verbose: int | str | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Exports the combined prediction, as in `keras.Model`.
 
         Layers that do not contribute are left out of the exported graph, and

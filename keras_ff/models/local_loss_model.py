@@ -1,11 +1,14 @@
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_ff import keras_private
 from keras_ff.checks import check_integer
+from keras_ff.contributions import Contribution
 from keras_ff.keras_private import producer
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import tasks
@@ -39,6 +42,10 @@ from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.voting import keep_voting
 from keras_ff.models.voting import start_voting
+from keras_ff.types import Config
+from keras_ff.types import Data
+from keras_ff.types import Path
+from keras_ff.types import Tensor
 
 
 class LocalLossModel(
@@ -99,11 +106,11 @@ class LocalLossModel(
         """Raises if a layer that is to be trained has no loss."""
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return self.output_shape[-1]
 
     @property
-    def task(self):
+    def task(self) -> str:
         """What the model learns, as its loss says.
 
         `"classification"` (one class a sample), `"multi_label"` (yes or no in
@@ -117,17 +124,17 @@ class LocalLossModel(
         return self._statistics.task
 
     @property
-    def contribution(self):
+    def contribution(self) -> Contribution:
         """How the layers are weighed; `.weights` are the numbers in force."""
         return self._readout.contribution
 
     @property
-    def layer_metrics(self):
+    def layer_metrics(self) -> bool:
         """Whether logs carry a loss and an accuracy of every local layer."""
         return self._readout.layer_metrics
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """The number of finished epochs of training, an int.
 
         `fit` counts it, `save` keeps it. Temperature decay and regularizer
@@ -136,18 +143,22 @@ class LocalLossModel(
         return int(ops.convert_to_numpy(self._readout.epoch))
 
     @epoch.setter
-    def epoch(self, value):
+    def epoch(self, value: int) -> None:
         check_integer("epoch", value, minimum=0)
         self._readout.epoch.assign(value)
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        **kwargs,
-    ):
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: str | keras.losses.Loss | Callable[..., Tensor] | None = None,
+        loss_weights: None = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
         """Configures the model for training, as in `keras.Model`.
 
         Args:
@@ -165,7 +176,9 @@ class LocalLossModel(
             metrics: metrics of the combined prediction, which are logits.
                 `None` means `["accuracy"]`, in regression `["mae"]`. Those of
                 Keras get labels in the form that they take.
-            **kwargs: the other arguments of `keras.Model.compile`.
+            weighted_metrics: as `metrics`, weighted by `sample_weight`.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: as
+                in `keras.Model`.
 
         Raises:
             TypeError: if `loss` is none.
@@ -181,7 +194,6 @@ class LocalLossModel(
         loss = get_loss(loss, self._default_loss)
         task = tasks.get(task_of(loss))(self.num_classes)
         self._check_task(task, loss)
-        weighted_metrics = kwargs.pop("weighted_metrics", None)
         check_take_logits([metrics, weighted_metrics])
         metrics, weighted_metrics = task.metrics(metrics, weighted_metrics)
         self._spreads.clear()
@@ -192,7 +204,10 @@ class LocalLossModel(
             loss=loss,
             metrics=metrics,
             weighted_metrics=weighted_metrics,
-            **kwargs,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
         )
         keras_private.build_no_loss(self)
 
@@ -213,8 +228,13 @@ class LocalLossModel(
         raise NotImplementedError
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Data = None,
+        y: Data = None,
+        y_pred: Tensor = None,
+        sample_weight: Data = None,
+        training: bool = True,
+    ) -> Tensor:
         """The loss of one layer's goodness, a scalar.
 
         It is called for every layer, in `fit` and in `evaluate`; what layers
@@ -240,23 +260,23 @@ class LocalLossModel(
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
+        x: Data = None,
+        y: Data = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Data = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Data = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> keras.callbacks.History:
         """Trains the model, as in `keras.Model`.
 
         Shuffled arrays come in an order that depends on the model's seed and
@@ -302,54 +322,101 @@ class LocalLossModel(
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        *args,
-        **kwargs,
-    ):
+        x: Data = None,
+        y: Data = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Data = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics of the combined prediction, as in `keras.Model`.
+
+        Args:
+            x, y, batch_size, verbose, sample_weight, steps, callbacks,
+                return_dict: as in `keras.Model`.
+            **kwargs: what Keras's `fit` says when it validates.
+        """
         if not keras_private.is_within_fit(kwargs):
             with self._agreed():
                 y, sample_weight = check_data(self, x, y, sample_weight)
                 check_sizes(batch_size=batch_size)
         with in_stages(self, "test"):
             results = super().evaluate(
-                x, y, batch_size, verbose, sample_weight, *args, **kwargs
+                x,
+                y,
+                batch_size,
+                verbose,
+                sample_weight,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+                **kwargs,
             )
         raise_if_data_wrong(self)
         return self._in_layer_order(results)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+    def train_on_batch(
+        self,
+        x: Data,
+        y: Data = None,
+        sample_weight: Data = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         y, sample_weight = check_batch(self, x, y, sample_weight)
         if self.train_function is None:
             start_lora(self)
             start_voting(self)
             keep_voting(self)
-        results = super().train_on_batch(x, y, sample_weight, *args, **kwargs)
+        results = super().train_on_batch(
+            x,
+            y,
+            sample_weight,
+            class_weight=class_weight,
+            return_dict=return_dict,
+        )
         raise_if_unsound(self, epoch_ended=False)
         return self._in_layer_order(results)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+    def test_on_batch(
+        self,
+        x: Data,
+        y: Data = None,
+        sample_weight: Data = None,
+        return_dict: bool = False,
+    ) -> Any:
         y, sample_weight = check_batch(self, x, y, sample_weight)
-        results = super().test_on_batch(x, y, sample_weight, *args, **kwargs)
+        results = super().test_on_batch(
+            x, y, sample_weight, return_dict=return_dict
+        )
         return self._in_layer_order(results)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> np.ndarray:
         """Combined goodness of samples: logits, or values in regression."""
         check_samples(x)
         with in_stages(self, "predict"):
-            return super().predict(x, *args, **kwargs)
+            return super().predict(
+                x, batch_size, verbose, steps, callbacks=callbacks
+            )
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        **kwargs,
-    ):
+        filepath: Path,
+        format: str = "tf_saved_model",
+        verbose: int | str | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Exports the combined prediction, as in `keras.Model`."""
         export(
             super().export,
@@ -361,14 +428,29 @@ class LocalLossModel(
             **kwargs,
         )
 
-    def summary(self, *args, **kwargs):
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[..., None] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
         """Prints a summary, as in `keras.Model`.
 
         With `expand_nested=True` it shows what local layers are made of, heads
         and normalizations too.
         """
         with all_parts_shown(self):
-            super().summary(*args, **kwargs)
+            super().summary(
+                line_length,
+                positions,
+                print_fn,
+                expand_nested,
+                show_trainable,
+                layer_range,
+            )
 
     def _in_layer_order(self, logs):
         if not isinstance(logs, dict):
@@ -392,7 +474,9 @@ class LocalLossModel(
             "(`trainable = False`)."
         )
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Data, y: Data, y_pred: Tensor, sample_weight: Data = None
+    ) -> Config:
         # Keras asks for metrics first, to build them.
         self._check_batch(y, sample_weight)
         y = self._task.of_metrics(y, y_pred)

@@ -1,9 +1,9 @@
 import contextlib
 import math
-import types
 
 from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import own_layers
+from keras_ff.keras_private import show_shape
 from keras_ff.layers import LocalLayer
 from keras_ff.layers.composite_layer import CompositeLayer
 
@@ -54,10 +54,7 @@ class Weight:
         self.name = variable.name
         self.weights = [variable]
         self.trainable = variable.trainable
-        # What tells the shape.
-        self._inbound_nodes = [
-            types.SimpleNamespace(output_tensors=variable, input_tensors=[])
-        ]
+        show_shape(self, variable)
 
     def count_params(self):
         (variable,) = self.weights

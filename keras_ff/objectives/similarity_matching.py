@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -6,6 +8,10 @@ from keras_ff.layers.local_objective import LocalObjective
 from keras_ff.layers.map_order import in_backend_order
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Shape
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -70,7 +76,13 @@ class SimilarityMatching(LocalObjective):
 
     needs_classes = True
 
-    def __init__(self, weight=99.0, kernel_size=3, data_format=None, **kwargs):
+    def __init__(
+        self,
+        weight: float = 99.0,
+        kernel_size: int = 3,
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(weight, **kwargs)
         check_integer("kernel_size", kernel_size, minimum=1)
         data_format = data_format or keras.config.image_data_format()
@@ -82,7 +94,7 @@ class SimilarityMatching(LocalObjective):
         self.kernel_size = int(kernel_size)
         self.data_format = data_format
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         axes = len(input_shape) - 2
         if axes > 3:
@@ -95,7 +107,7 @@ class SimilarityMatching(LocalObjective):
             name="kernel", shape=(*axes * [self.kernel_size], *2 * [channels])
         )
 
-    def project(self, features):
+    def project(self, features: Tensor) -> Tensor:
         features = ops.cast(features, self.compute_dtype)
         kernel = ops.cast(self.kernel, self.compute_dtype)
         if len(features.shape) == 2:
@@ -104,7 +116,9 @@ class SimilarityMatching(LocalObjective):
             ops.conv, features, self.data_format, kernel=kernel, padding="same"
         )
 
-    def sample_losses(self, projection, labels, present):
+    def sample_losses(
+        self, projection: Tensor, labels: Tensor, present: Tensor
+    ) -> Tensor:
         found = _similarities(self._spread(projection))
         wanted = _similarities(labels)
         distance = ops.square(found - wanted) * present
@@ -126,7 +140,7 @@ class SimilarityMatching(LocalObjective):
         first = self.data_format == "channels_first" and len(shape) > 2
         return shape[1 if first else -1]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config.update(
             kernel_size=self.kernel_size, data_format=self.data_format

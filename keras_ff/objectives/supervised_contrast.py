@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,9 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers.local_objective import LocalObjective
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
+from keras_ff.types import Config
+from keras_ff.types import DataFormat
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -75,13 +80,13 @@ class SupervisedContrast(LocalObjective):
 
     def __init__(
         self,
-        weight=1.0,
-        temperature=0.2,
-        units=128,
-        pooling=4,
-        data_format=None,
-        **kwargs,
-    ):
+        weight: float = 1.0,
+        temperature: float = 0.2,
+        units: int | None = 128,
+        pooling: int | str | None = 4,
+        data_format: DataFormat | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(weight, **kwargs)
         check_integer("units", units, minimum=2)
         self.temperature = check_number(
@@ -96,7 +101,9 @@ class SupervisedContrast(LocalObjective):
             name="projection",
         )
 
-    def sample_losses(self, projection, labels, present):
+    def sample_losses(
+        self, projection: Tensor, labels: Tensor, present: Tensor
+    ) -> Tensor:
         vectors = unit_norm(without_dead(projection))
         logits = ops.matmul(vectors, ops.transpose(vectors)) / self.temperature
         itself = ops.eye(ops.shape(vectors)[0], dtype=logits.dtype)
@@ -114,7 +121,7 @@ class SupervisedContrast(LocalObjective):
         loss = ops.sum(positives * surprise, axis=-1)
         return loss / ops.where(number > 0, number, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         config.update(
             temperature=self.temperature,

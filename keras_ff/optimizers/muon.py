@@ -1,5 +1,7 @@
 import math
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -7,6 +9,8 @@ from keras import ops
 from keras_ff.checks import check_bool
 from keras_ff.checks import check_integer
 from keras_ff.checks import check_number
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 # The class scores of a projection head.
 EXCLUDE = (r"(^|/)projection/kernel$",)
@@ -84,14 +88,15 @@ class Muon(keras.optimizers.Muon):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        momentum=0.95,
-        ns_steps=5,
-        rms_rate=0.2,
-        normalize_weights=False,
-        exclude=EXCLUDE,
-        **kwargs,
-    ):
+        learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        momentum: float = 0.95,
+        ns_steps: int = 5,
+        rms_rate: float | None = 0.2,
+        normalize_weights: bool = False,
+        exclude: str | Sequence[str] = EXCLUDE,
+        **kwargs: Any,
+    ) -> None:
         for name in ("exclude_layers", "exclude_embeddings"):
             if name in kwargs:
                 raise ValueError(
@@ -123,7 +128,7 @@ class Muon(keras.optimizers.Muon):
         )
         self.normalize_weights = normalize_weights
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[keras.Variable]) -> None:
         if not self.built and all(map(self._should_use_adamw, var_list)):
             raise ValueError(
                 "Muon orthogonalizes kernels with at least two rows and two "
@@ -156,18 +161,18 @@ class Muon(keras.optimizers.Muon):
             m,
         )
 
-    def zeropower_via_newtonschulz5(self, x, steps):
+    def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         matrix = ops.reshape(x, (-1, x.shape[-1]))
         matrix = super().zeropower_via_newtonschulz5(matrix, steps)
         return ops.reshape(matrix, x.shape)
 
-    def lr_adjust(self, x):
+    def lr_adjust(self, x: Tensor) -> Tensor:
         if self.rms_rate is None:
             return x
         longest = max(math.prod(x.shape[:-1]), x.shape[-1])
         return x * (self.rms_rate * math.sqrt(longest))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["exclude_embeddings"]
         config["exclude"] = config.pop("exclude_layers")

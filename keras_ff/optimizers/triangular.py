@@ -3,6 +3,8 @@ from keras import ops
 
 from keras_ff.checks import check_integer
 from keras_ff.checks import check_number
+from keras_ff.types import Config
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -27,7 +29,7 @@ class Triangular(keras.optimizers.schedules.LearningRateSchedule):
     ```
     """
 
-    def __init__(self, peak, steps, warmup=0.1):
+    def __init__(self, peak: float, steps: int, warmup: float = 0.1) -> None:
         super().__init__()
         check_number("peak", peak, positive=True)
         # None: the training is too short for one step.
@@ -41,12 +43,12 @@ class Triangular(keras.optimizers.schedules.LearningRateSchedule):
         self.steps = steps
         self.warmup = warmup
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         done = ops.cast(step, "float32") / self.steps
         falling = (1.0 - done) / (1.0 - self.warmup)
         # The first step is not lost to a rate of zero.
         rising = (done + 1.0 / self.steps) / max(self.warmup, 1e-7)
         return self.peak * ops.clip(ops.minimum(rising, falling), 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}

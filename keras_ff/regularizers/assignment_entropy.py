@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_ff.regularizers.assignment_regularizer import AssignmentRegularizer
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -32,10 +33,15 @@ class AssignmentEntropy(AssignmentRegularizer):
       of the local loss
     """
 
-    def __init__(self, factor=1e-2, warmup_epochs=0, scale="published"):
+    def __init__(
+        self,
+        factor: float = 1e-2,
+        warmup_epochs: int = 0,
+        scale: str = "published",
+    ) -> None:
         super().__init__(factor, warmup_epochs, scale)
 
-    def penalty(self, assignment):
+    def penalty(self, assignment: Tensor) -> Tensor:
         entropy = -ops.sum(assignment * ops.log(assignment + 1e-10))
         channels, num_classes = assignment.shape
         count = num_classes if self.scale == "published" else channels

@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_ff.regularizers.assignment_regularizer import AssignmentRegularizer
+from keras_ff.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")
@@ -34,10 +35,15 @@ class AssignmentOrthogonality(AssignmentRegularizer):
       term of the local loss
     """
 
-    def __init__(self, factor=1e-3, warmup_epochs=50, scale="published"):
+    def __init__(
+        self,
+        factor: float = 1e-3,
+        warmup_epochs: int = 50,
+        scale: str = "published",
+    ) -> None:
         super().__init__(factor, warmup_epochs, scale)
 
-    def penalty(self, assignment):
+    def penalty(self, assignment: Tensor) -> Tensor:
         channels, num_classes = assignment.shape
         # The square is bounded below: the root of a class without any share
         # has no gradient.

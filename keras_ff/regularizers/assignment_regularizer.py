@@ -1,6 +1,9 @@
 import keras
 from keras import ops
 
+from keras_ff.types import Config
+from keras_ff.types import Tensor
+
 
 class AssignmentRegularizer(keras.regularizers.Regularizer):
     """Base class of penalties on a channel-class assignment `M`.
@@ -24,7 +27,9 @@ class AssignmentRegularizer(keras.regularizers.Regularizer):
         ValueError: if an argument is out of range.
     """
 
-    def __init__(self, factor, warmup_epochs=0, scale="published"):
+    def __init__(
+        self, factor: float, warmup_epochs: int = 0, scale: str = "published"
+    ) -> None:
         if factor < 0:
             raise ValueError(
                 f"`factor` must be at least 0. Received: factor={factor}"
@@ -43,17 +48,19 @@ class AssignmentRegularizer(keras.regularizers.Regularizer):
         self.warmup_epochs = warmup_epochs
         self.scale = scale
 
-    def penalty(self, assignment):
+    def penalty(self, assignment: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def __call__(self, assignment, epoch=None):
+    def __call__(
+        self, assignment: Tensor, epoch: Tensor | None = None
+    ) -> Tensor:
         strength = self.factor
         if self.warmup_epochs and epoch is not None:
             ramp = ops.cast(epoch, assignment.dtype) / self.warmup_epochs
             strength = strength * ops.minimum(1.0, ramp)
         return strength * self.penalty(assignment)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "factor": self.factor,
             "warmup_epochs": self.warmup_epochs,

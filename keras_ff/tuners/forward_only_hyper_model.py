@@ -1,8 +1,8 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_tuner
-from keras_tuner.errors import FatalError
-from keras_tuner.errors import FatalTypeError
-from keras_tuner.errors import FatalValueError
 
 from keras_ff import applications
 from keras_ff import methods as methods_
@@ -10,8 +10,13 @@ from keras_ff.applications.architecture import ARCHITECTURES
 from keras_ff.checks import check_num_classes
 from keras_ff.layers import Whitening2D
 from keras_ff.losses import LocalCrossentropy
+from keras_ff.methods import Method
 from keras_ff.models import adapt_whitening
+from keras_ff.tuners.reliable.keras_tuner_private import FatalError
+from keras_ff.tuners.reliable.keras_tuner_private import FatalTypeError
+from keras_ff.tuners.reliable.keras_tuner_private import FatalValueError
 from keras_ff.tuners.trial_backup import TrialBackup
+from keras_ff.types import Data
 
 
 class ForwardOnlyHyperModel(keras_tuner.HyperModel):
@@ -108,13 +113,17 @@ and `"deep_supervision"` |
 
     def __init__(
         self,
-        input_shape,
-        num_classes,
-        architectures=("tiny_cnn",),
-        methods=("caw", "prototype", "projection"),
-        name=None,
-        tunable=True,
-    ):
+        input_shape: Sequence[int],
+        num_classes: int,
+        architectures: Sequence[str] = ("tiny_cnn",),
+        methods: Sequence[str | Method | type[Method]] = (
+            "caw",
+            "prototype",
+            "projection",
+        ),
+        name: str | None = None,
+        tunable: bool = True,
+    ) -> None:
         super().__init__(name, tunable)
         if not isinstance(input_shape, (tuple, list)):
             raise TypeError(
@@ -157,7 +166,7 @@ and `"deep_supervision"` |
                     f"input_shape={self.input_shape}"
                 )
 
-    def build(self, hp):
+    def build(self, hp: "keras_tuner.HyperParameters") -> keras.Model:
         architecture = hp.Choice("architecture", self.architectures)
         method = self.methods[hp.Choice("method", list(self.methods))]
         hp.Choice("batch_size", [32, 64, 128, 256], default=128)
@@ -215,14 +224,14 @@ and `"deep_supervision"` |
 
     def fit(
         self,
-        hp,
-        model,
-        x=None,
-        y=None,
-        validation_data=None,
-        callbacks=None,
-        **kwargs,
-    ):
+        hp: "keras_tuner.HyperParameters",
+        model: keras.Model,
+        x: Data = None,
+        y: Data = None,
+        validation_data: Data = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         if "batch_size" in kwargs:
             raise FatalValueError(
                 "The batch size is a hyperparameter. Received: batch_size="

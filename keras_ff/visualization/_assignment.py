@@ -1,14 +1,27 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
 import numpy as np
 
+from keras_ff.types import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.channel_order import channel_order
 from keras_ff.visualization.names import class_names_or_numbers
 from keras_ff.visualization.shares import as_shares
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def assignment(
-    shares, ax=None, order=None, class_names=None, colorbar=True, vmax=1.0
-):
+    shares: Tensor | keras.layers.Layer,
+    ax: "Axes | None" = None,
+    order: Sequence[int] | None = None,
+    class_names: Sequence[str] | None = None,
+    colorbar: bool = True,
+    vmax: float = 1.0,
+) -> "Axes":
     """Draws the share of every channel in every class as a heat map.
 
     Args:

@@ -1,13 +1,26 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
+from keras_ff.types import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.channel_order import channel_order
 from keras_ff.visualization.names import class_names_or_numbers
 from keras_ff.visualization.shares import as_shares
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def class_activation(model, layer, image, class_names=None, ax=None):
+
+def class_activation(
+    model: keras.Model,
+    layer: str | keras.layers.Layer,
+    image: Tensor,
+    class_names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws how active the channels of each class are for one image.
 
     One bar a channel: its activity, pooled over its map as the goodness of

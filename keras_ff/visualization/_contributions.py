@@ -1,12 +1,22 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_ff.visualization import style
 from keras_ff.visualization.names import layer_names_or_numbers
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def contributions(
-    weights_per_epoch, names=None, kind="area", first_epoch=1, ax=None
-):
+    weights_per_epoch: np.ndarray,
+    names: Sequence[str] | None = None,
+    kind: str = "area",
+    first_epoch: int = 1,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws how much each layer counts in the prediction, over the epochs.
 
     Args:

@@ -1,12 +1,25 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
+from keras_ff.types import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.names import class_numbers
 from keras_ff.visualization.names import layer_names_or_numbers
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def depth_accuracy(goodness, weights, labels, names=None, ax=None):
+
+def depth_accuracy(
+    goodness: Tensor,
+    weights: np.ndarray,
+    labels: Tensor,
+    names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws the accuracy of the prediction of the first 1, 2, ... layers.
 
     The prediction of the first k local layers is the weighted sum of their

@@ -1,10 +1,21 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import numpy as np
 
 from keras_ff.visualization import style
 from keras_ff.visualization.names import layer_names_or_numbers
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def early_exits(layers_needed, names=None, ax=None):
+
+def early_exits(
+    layers_needed: Any,
+    names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws how many samples needed how many local layers.
 
     Args:

@@ -1,9 +1,21 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_ff.visualization import style
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def layer_accuracy(names, accuracies, combined=None, reference=None, ax=None):
+
+def layer_accuracy(
+    names: Sequence[str],
+    accuracies: Sequence[float],
+    combined: float | None = None,
+    reference: float | tuple[str, float] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws the accuracy that every local layer reaches by itself.
 
     Args:

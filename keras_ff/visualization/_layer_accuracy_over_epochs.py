@@ -1,4 +1,7 @@
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -6,8 +9,13 @@ from keras_ff.visualization import style
 from keras_ff.visualization.logs import logs_of
 from keras_ff.visualization.logs import metric_values
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def layer_accuracy_over_epochs(history, names=None, ax=None):
+
+def layer_accuracy_over_epochs(
+    history: Any, names: Sequence[str] | None = None, ax: "Axes | None" = None
+) -> "Axes":
     """Draws the accuracy of every local layer over the epochs.
 
     Of validation data where the history has them, of the training batches

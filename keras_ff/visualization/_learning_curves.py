@@ -1,10 +1,20 @@
+from typing import TYPE_CHECKING
+from typing import Any
+
 import numpy as np
 
 from keras_ff.visualization import style
 from keras_ff.visualization.logs import metric_values
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def learning_curves(histories, metric="val_accuracy", ax=None):
+
+def learning_curves(
+    histories: dict[str, Any],
+    metric: str = "val_accuracy",
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws one metric of several trainings over the epochs.
 
     Args:

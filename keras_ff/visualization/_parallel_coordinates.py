@@ -1,15 +1,24 @@
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ff.types import Config
 from keras_ff.visualization import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 UNUSED = -0.16
 
 
 def parallel_coordinates(
-    points, scores, score_name="validation accuracy", ax=None
-):
+    points: Sequence[Config],
+    scores: Sequence[float],
+    score_name: str = "validation accuracy",
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws the trials of a search, a line each across its hyperparameters.
 
     A column is a hyperparameter with its own scale from bottom to top

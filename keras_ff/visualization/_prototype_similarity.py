@@ -1,11 +1,24 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
 import numpy as np
 
+from keras_ff.types import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.directions import as_directions
 from keras_ff.visualization.names import class_names_or_numbers
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def prototype_similarity(prototypes, class_names=None, ax=None, colorbar=True):
+
+def prototype_similarity(
+    prototypes: Tensor | keras.layers.Layer,
+    class_names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+    colorbar: bool = True,
+) -> "Axes":
     """Draws the cosines between all prototypes as a matrix.
 
     The prototypes of a class are side by side.

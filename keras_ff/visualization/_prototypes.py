@@ -1,15 +1,26 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
+from keras_ff.types import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.directions import as_directions
 from keras_ff.visualization.names import class_names_or_numbers
 from keras_ff.visualization.names import class_numbers
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def prototypes(
-    prototypes, embeddings=None, labels=None, class_names=None, ax=None
-):
+    prototypes: Tensor | keras.layers.Layer,
+    embeddings: Tensor = None,
+    labels: Tensor = None,
+    class_names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws prototypes, and samples among them, in two dimensions.
 
     The two principal components of everything drawn. Prototypes are large

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
@@ -8,8 +11,15 @@ from keras_ff.visualization.shares import has_shares
 from keras_ff.visualization.shares import relative_entropy
 from keras_ff.visualization.shares import specialization as mean_largest
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def specialization(layers, names=None, ax=None):
+
+def specialization(
+    layers: keras.Model | Sequence[keras.layers.Layer],
+    names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws how far the channels of each layer belong to one class.
 
     Two numbers a layer, both a mean over its channels. *Specialization* is

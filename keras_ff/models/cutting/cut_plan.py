@@ -104,7 +104,9 @@ class CutPlan:
         return "\n".join([head, *lines])
 
 
-def cut_plan(model, n, by="memory", batch_size=32):
+def cut_plan(
+    model: keras.Model, n: int, by: str = "memory", batch_size: int = 32
+) -> CutPlan:
     """Where `localize` cuts a model into a number of blocks.
 
     Nothing is built. The plan is the partition whose largest block is the

@@ -1,3 +1,7 @@
+import functools
+
+import keras
+
 from keras_ff import keras_private
 from keras_ff.models.trainers.jax_devices import JaxDevices
 from keras_ff.models.trainers.jax_loop import JaxLoop
@@ -6,6 +10,7 @@ from keras_ff.models.trainers.jax_loop import JaxLoop
 def _whole(name):
     """A method of a Keras model, which leaves all values whole."""
 
+    @functools.wraps(getattr(keras.Model, name))
     def method(self, *args, **kwargs):
         run = getattr(super(JaxLoops, self), name)
         if self._loop is not None:

@@ -1,4 +1,5 @@
 import gc
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,13 +9,14 @@ from keras_ff.models.trainers.local_step import LocalStep
 from keras_ff.models.trainers.torch_group import TorchGroup
 from keras_ff.models.trainers.torch_processes import TorchProcesses
 from keras_ff.models.trainers.torch_stages import TorchStages
+from keras_ff.types import Data
 
 
 class LocalTrainer(TorchProcesses, TorchStages, LocalStep):
     """The local step on PyTorch: a layer's graph is freed before the next."""
 
     @torch.no_grad()
-    def train_step(self, data):
+    def train_step(self, data: Data) -> Any:
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         others = self.non_trainable_variables
@@ -25,7 +27,7 @@ class LocalTrainer(TorchProcesses, TorchStages, LocalStep):
         return learned.logs
 
     @torch.no_grad()
-    def test_step(self, data):
+    def test_step(self, data: Data) -> Any:
         return self._pass(data)
 
     def _apply(self, learned):

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import warnings
+from typing import Any
 
 import keras
 import torch
@@ -14,6 +15,8 @@ from keras_ff.models.trainers.same import verbosity
 from keras_ff.models.trainers.torch_data import described
 from keras_ff.models.trainers.torch_data import shared
 from keras_ff.models.trainers.torch_group import TorchGroup
+from keras_ff.types import Config
+from keras_ff.types import Data
 
 
 class TorchProcesses:
@@ -38,13 +41,13 @@ class TorchProcesses:
     def _initialize_ddp(self):
         """Leaves out what Keras 3.16 does: it wraps every model."""
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> Config:
         if TorchGroup.joined() is None:
             return super().get_metrics_result()
         # They are added up already; Keras 3.16 would do it once more.
         return keras_private.metrics_result(self)
 
-    def fit(self, **options):
+    def fit(self, **options: Any) -> keras.callbacks.History:
         group = TorchGroup.joined()
         if group is None:
             _warn_if_alone()
@@ -57,8 +60,15 @@ class TorchProcesses:
         return history
 
     def evaluate(
-        self, x, y, batch_size, verbose, sample_weight, steps=None, **options
-    ):
+        self,
+        x: Data,
+        y: Data,
+        batch_size: int | None,
+        verbose: int | str,
+        sample_weight: Data,
+        steps: int | None = None,
+        **options: Any,
+    ) -> Any:
         group = TorchGroup.joined()
         if group and self.compiled and not keras_private.is_within_fit(options):
             x = shared(group, (x, y, sample_weight), batch_size, steps=steps)
@@ -70,7 +80,7 @@ class TorchProcesses:
             x, y, batch_size, verbose, sample_weight, steps, **options
         )
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         group = TorchGroup.joined()
         if group and self.compiled and self.train_function is None:
             self._start(group, {})

@@ -1,3 +1,6 @@
+import functools
+
+import keras
 import torch
 
 from keras_ff.models.trainers.stages import Stages
@@ -6,6 +9,7 @@ from keras_ff.models.trainers.stages import Stages
 def _settled(name):
     """A method of a Keras model, which sees no batch under way."""
 
+    @functools.wraps(getattr(keras.Model, name))
     def method(self, *args, **kwargs):
         self._settle()
         return getattr(super(TorchStages, self), name)(*args, **kwargs)

@@ -7,11 +7,11 @@ from concurrent import futures
 
 import grpc
 from keras_tuner import HyperParameters
-from keras_tuner.engine.trial import Trial
-from keras_tuner.engine.trial import TrialStatus
 
 from keras_ff.tuners.reliable import keras_tuner_private
 from keras_ff.tuners.reliable.address import address
+from keras_ff.tuners.reliable.keras_tuner_private import Trial
+from keras_ff.tuners.reliable.keras_tuner_private import TrialStatus
 from keras_ff.tuners.reliable.keras_tuner_private import message
 
 HEAR = "/keras_ff.Chief/Hear"

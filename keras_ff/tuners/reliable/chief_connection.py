@@ -2,11 +2,11 @@ import json
 import threading
 
 import grpc
-from keras_tuner.errors import FatalRuntimeError
 
 from keras_ff.tuners.reliable import address
 from keras_ff.tuners.reliable import chief
 from keras_ff.tuners.reliable import keras_tuner_private
+from keras_ff.tuners.reliable.keras_tuner_private import FatalRuntimeError
 
 
 class ChiefConnection:

@@ -12,7 +12,10 @@ import secrets
 import threading
 
 import keras_tuner
-from keras_tuner.errors import FatalRuntimeError
+from keras_tuner.errors import FatalError as FatalError
+from keras_tuner.errors import FatalRuntimeError as FatalRuntimeError
+from keras_tuner.errors import FatalTypeError as FatalTypeError
+from keras_tuner.errors import FatalValueError as FatalValueError
 from packaging.specifiers import SpecifierSet
 
 BOUNDS = ">=1.4.8,<1.5"
@@ -37,6 +40,8 @@ from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.engine import conditions
 from keras_tuner.src.engine import tuner_utils
+from keras_tuner.src.engine.trial import Trial as Trial
+from keras_tuner.src.engine.trial import TrialStatus as TrialStatus
 
 from keras_ff import files
 from keras_ff.callbacks.weights_file import save_weights
@@ -165,7 +170,7 @@ class Hooks:
     A base class for a mixin in front of a tuner's class.
     """
 
-    def explore_space(self):
+    def explore_space(self) -> None:
         super()._populate_initial_space()
 
     def _populate_initial_space(self):

@@ -3,9 +3,9 @@ import json
 import os
 import re
 import time
+from typing import Any
 
 import keras
-from keras_tuner.errors import FatalValueError
 
 from keras_ff import files
 from keras_ff.folder_lock import FolderLock
@@ -14,8 +14,11 @@ from keras_ff.tuners.reliable.address import shared_secret
 from keras_ff.tuners.reliable.chief import FINISHED
 from keras_ff.tuners.reliable.chief import Chief
 from keras_ff.tuners.reliable.chief_connection import ChiefConnection
+from keras_ff.tuners.reliable.keras_tuner_private import FatalValueError
+from keras_ff.tuners.reliable.keras_tuner_private import Trial
 from keras_ff.tuners.reliable.logged_names import declares
 from keras_ff.tuners.reliable.logged_names import logged_names
+from keras_ff.types import Config
 
 CURE = "Give another `directory` or `project_name`, or `overwrite=True`."
 LOCK = "search.lock"
@@ -96,8 +99,12 @@ class ReliableSearch(keras_tuner_private.Hooks):
     )
 
     def __init__(
-        self, *args, chief_timeout=120.0, worker_timeout=120.0, **kwargs
-    ):
+        self,
+        *args: Any,
+        chief_timeout: float = 120.0,
+        worker_timeout: float = 120.0,
+        **kwargs: Any,
+    ) -> None:
         if len(args) < 2 and "oracle" not in kwargs:
             kwargs.setdefault("objective", "val_accuracy")
         self._chief_timeout = chief_timeout
@@ -126,7 +133,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
             )
         super().__init__(*args, **kwargs)
 
-    def search(self, *args, **kwargs):
+    def search(self, *args: Any, **kwargs: Any) -> None:
         self._logs_every_epoch = (
             self._trains_plainly() and "validation_freq" not in kwargs
         )
@@ -201,7 +208,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
             and _is_of_a_library(type(self.hypermodel).fit)
         )
 
-    def pre_create_trial(self):
+    def pre_create_trial(self) -> None:
         # Others have trials left, this worker has none: ask again, not at
         # once.
         if self._was_idle:
@@ -209,11 +216,17 @@ class ReliableSearch(keras_tuner_private.Hooks):
         self._was_idle = True
         super().pre_create_trial()
 
-    def on_trial_begin(self, trial):
+    def on_trial_begin(self, trial: Trial) -> None:
         self._was_idle = False
         super().on_trial_begin(trial)
 
-    def on_epoch_end(self, trial, model, epoch, logs=None):
+    def on_epoch_end(
+        self,
+        trial: Trial,
+        model: keras.Model,
+        epoch: int,
+        logs: dict[str, float] | None = None,
+    ) -> None:
         if self._chief is not None and self._chief.gave_away(trial.trial_id):
             self._lost_trial = trial.trial_id
             raise RuntimeError(
@@ -225,7 +238,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
         if self._logs_every_epoch:
             self._refuse_without_objective(list(logs))
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: Trial) -> None:
         if trial.trial_id == self._lost_trial:
             # Its heir ends it.
             self._lost_trial = None
@@ -238,16 +251,16 @@ class ReliableSearch(keras_tuner_private.Hooks):
             )
         super().on_trial_end(trial)
 
-    def save(self):
+    def save(self) -> None:
         # Before the oracle's: a folder with trials has settings.
         if not keras_tuner_private.is_worker():
             keras_tuner_private.save_json(self.settings_path(), self._settings)
             super().save()
 
-    def get_state(self):
+    def get_state(self) -> Config:
         return self._settings
 
-    def reload(self):
+    def reload(self) -> None:
         # The oracle is still as it was given.
         self._describe()
         if not self._overwritten_by_chief:
@@ -261,7 +274,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
             super().reload()
             self._queue_unfinished()
 
-    def begin(self):
+    def begin(self) -> None:
         if not keras_tuner_private.is_worker() and os.path.exists(
             self._oracle_path
         ):
@@ -342,7 +355,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
     def _oracle_path(self):
         return os.path.join(self.project_dir, "oracle.json")
 
-    def settings_path(self):
+    def settings_path(self) -> str:
         # One search, whoever runs it.
         return os.path.join(str(self.project_dir), "tuner.json")
 
