@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from benchmarks import data_parallel
 from benchmarks import plot
 from benchmarks import report
 from benchmarks import script
@@ -14,7 +15,8 @@ def main():
     print(report.text(results))
     picture = Path(settings["output"]) / "local_step.png"
     plot.save(results, picture)
-    print(f"\nWritten: {picture}")
+    print(f"\nWritten: {picture}\n")
+    data_parallel.run(data_parallel.settings_like(settings))
 
 
 if __name__ == "__main__":

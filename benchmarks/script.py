@@ -37,12 +37,27 @@ def parse(parser, quick):
 
 
 def measure_backends(module, settings, file_name, **environment):
-    """Runs a module on every backend; what there is is written after each.
+    """Runs a module on every backend; see `write_backends`.
 
     Its processes see `environment` besides this one's.
+    """
+    return write_backends(
+        lambda backend: processes.run(module, backend, settings, **environment),
+        settings,
+        file_name,
+    )
 
-    Returns the results: settings, machine, and by backend what `module`
-    measured.
+
+def write_backends(measure, settings, file_name):
+    """Measures every backend; what there is is written after each.
+
+    Args:
+        measure: function of the backend's name.
+        settings: dict.
+        file_name: string, of the results.
+
+    Returns:
+        The results: settings, machine, and by backend what was measured.
     """
     path = Path(settings["output"]) / file_name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,8 +67,7 @@ def measure_backends(module, settings, file_name, **environment):
         "backends": {},
     }
     for backend in settings["backends"]:
-        found = processes.run(module, backend, settings, **environment)
-        results["backends"][backend] = found
+        results["backends"][backend] = measure(backend)
         path.write_text(json.dumps(results, indent=2))
     print(f"Written: {path}")
     return results

@@ -63,6 +63,15 @@ def test_quick_run_writes_table_json_and_plot(tmp_path, run_quickly, capsys):
     assert all(arrays["seconds"][name] > 0 for name in ("keras_ff", "keras"))
     assert "at most 1.10" in output
 
+    # One device with one core and with two, two devices.
+    shared = json.loads((tmp_path / "data_parallel.json").read_text())
+    rows = shared["backends"][backend]
+    used = [(row["devices"], row["cores"]) for row in rows]
+    assert used == [(1, 1), (2, 2), (1, 2)]
+    for row in rows:
+        assert row["local"]["gain"] > 0 and row["backprop"]["gain"] > 0
+    assert "how many times those of one core" in output
+
     (sizes,) = result["memory"]
     assert sizes["kind"] == "bare" and sizes["depths"] == [2]
     assert len(sizes["local_bytes"]) == len(sizes["backprop_bytes"]) == 1
