@@ -56,7 +56,8 @@ class LayerParallel(Distribution):
 
     Raises:
         ValueError: on TensorFlow; in `fit`, if there are more stages than
-            local layers, or what is compiled cannot be spread.
+            local layers, what is compiled cannot be spread, or several
+            processes train the model together.
         TypeError: if an argument is of the wrong type.
 
     Example:

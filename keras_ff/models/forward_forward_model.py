@@ -55,7 +55,8 @@ class ForwardForwardModel(ForwardOnlyModel):
     `predict_early_exit` needs `inference="goodness"`. While training, the
     logged `accuracy` is that of the read-out, and `loss` that of the drawn
     negatives; `evaluate` has the accuracy of `inference` and the mean loss
-    over all wrong labels.
+    over all wrong labels. Where several devices or processes share a batch,
+    they draw other negatives than one does.
 
     Args:
         layers: list of `keras.Input` and `FFDense` layers. Inputs of several

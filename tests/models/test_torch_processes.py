@@ -71,6 +71,7 @@ def test_processes_that_differ_are_refused(found):
         "lengths": "process 1 has other data than process 0: ('3 batches'",
         "DDP": "Call `fit` of the model itself",
         "evaluate": "process 1 has other weights",
+        "stages": "trained by 2 processes. The stages of a model are in one",
     }.items():
         assert words in first[name], name
         assert words in second[name], name

@@ -322,6 +322,11 @@ def refusal(call):
         return f"{type(error).__name__}: {error}"
 
 
+def in_stages(call):
+    with keras_ff.distribution.LayerParallel(stages=1).scope():
+        return call()
+
+
 def refused(rank, folder):
     """What is said of what two processes cannot train together."""
     set_seed(0)
@@ -355,6 +360,7 @@ def refused(rank, folder):
             lambda: torch.nn.parallel.DistributedDataParallel(model)
         ),
         "evaluate": refusal(lambda: model.evaluate(x, y, verbose=0)),
+        "stages": in_stages(lambda: fit(x, y)),
     }
 
 
