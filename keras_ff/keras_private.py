@@ -13,6 +13,7 @@ from keras.src.backend.common.masking import get_keras_mask
 from keras.src.backend.common.masking import set_keras_mask
 from keras.src.distribution.distribution_lib import Distribution as Distribution
 from keras.src.models.functional import Functional
+from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.trainers import trainer
 from keras.src.trainers.data_adapters import get_data_adapter
 from keras.src.trainers.data_adapters import is_tf_dataset as is_tf_dataset
@@ -437,3 +438,43 @@ def lambda_functions(layer):
     """The Python functions that a `Lambda` layer was made of."""
     parts = (layer.function, layer.mask, layer._output_shape)
     return [part for part in parts if isinstance(part, types.FunctionType)]
+
+
+def random_states(layers):
+    """The states of the random generators of layers and of their parts."""
+    return [
+        generator.state
+        for layer in layers
+        for part in all_layers(layer)
+        for generator in part._seed_generators
+    ]
+
+
+class _OfBase:
+    """What optimizers of every backend do where variables are in a scope."""
+
+    _var_key = BaseOptimizer._var_key
+    assign = BaseOptimizer.assign
+    assign_add = BaseOptimizer.assign_add
+    assign_sub = BaseOptimizer.assign_sub
+    _apply_weight_decay = BaseOptimizer._apply_weight_decay
+    _backend_update_step = BaseOptimizer._backend_update_step
+
+
+def stateless_optimizer(optimizer, variables):
+    """A copy of an optimizer for some of its variables.
+
+    Its `apply` works in a `keras.StatelessScope`, which TensorFlow's own
+    refuses to.
+    """
+    kind = type(optimizer)
+    made = type(kind.__name__, (_OfBase, kind), {})
+    copy = made.from_config(optimizer.get_config())
+    paths, pattern = excluded_from_weight_decay(optimizer, variables)
+    if paths or pattern:
+        copy.exclude_from_weight_decay(
+            var_list=[v for v in variables if v.path in paths],
+            var_names=[pattern] if pattern else None,
+        )
+    copy.build(variables)
+    return copy

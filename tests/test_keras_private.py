@@ -56,6 +56,10 @@ NAMES += [
         "_var_key",
     )
 ]
+NAMES += [
+    (OPTIMIZER, name, "the optimizers of programs for devices")
+    for name in ("_apply_weight_decay", "_backend_update_step")
+]
 if JAX:
     NAMES += [
         (MODEL, name, "weights after Ctrl-C on JAX")

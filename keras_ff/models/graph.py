@@ -80,6 +80,13 @@ class LayerGraph:
             raise ValueError("The same goodness is given twice in `outputs`.")
         return [found[id(x)].operation for x in self.goodness_tensors]
 
+    def symbols(self):
+        """All symbolic tensors of the graph, by their keys."""
+        found = {id(x): x for x in self._model.inputs}
+        for node in self._nodes:
+            found.update((id(x), x) for x in node.outputs)
+        return found
+
     def check_trainable(self):
         """Raises if no local loss would train what is to be trained."""
         for node in self._nodes:

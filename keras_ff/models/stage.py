@@ -40,9 +40,9 @@ class Stage(Loops, keras.Model):
         self.alive = alive
         self._plan = plan
 
-    def walk(self, tensors, training):
+    def walk(self, tensors, training, arguments=None):
         """Runs its layers, see `Plan.walk`."""
-        return self._plan.walk(tensors, training)
+        return self._plan.walk(tensors, training, arguments)
 
     def call(self, inputs, training=None):
         tensors = {}
