@@ -1,6 +1,7 @@
 """The loop that trains an exported model, in LiteRT and NumPy alone."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,13 @@ class LiteRTTrainer:
     ```
     """
 
-    def __init__(self, path, weights=None, seed=0, num_threads=None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        num_threads: int | None = None,
+    ) -> None:
         self._path = os.fspath(path)
         self._manifest = read_manifest(self._path)
         exported = os.path.join(self._path, WEIGHTS)
@@ -76,16 +83,16 @@ class LiteRTTrainer:
         self._open = None, None
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         return self._rules.batch_size
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> float | None:
         value = self._values.get(_LEARNING_RATE)
         return None if value is None else float(value)
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: float) -> None:
         if _LEARNING_RATE not in self._values:
             raise ValueError(
                 "The learning rate of this optimizer follows a schedule. "
@@ -98,11 +105,11 @@ class LiteRTTrainer:
             )
         self._values[_LEARNING_RATE] = np.asarray(value, "float32")
 
-    def weights(self):
+    def weights(self) -> dict[str, np.ndarray]:
         """Dict from names to arrays: weights, optimizer, contribution."""
         return dict(self._values)
 
-    def set_weights(self, values):
+    def set_weights(self, values: dict[str, Any]) -> None:
         """Takes weights, some or all, from a dict as `weights` gives it."""
         taken = {}
         for name, value in values.items():
@@ -120,7 +127,7 @@ class LiteRTTrainer:
             taken[name] = value.astype(old.dtype)
         self._values.update(taken)
 
-    def save(self):
+    def save(self) -> None:
         """Writes the weights and how far the training is.
 
         The file is whole at any moment: a device that is killed meanwhile
@@ -131,13 +138,13 @@ class LiteRTTrainer:
 
     def fit(
         self,
-        x,
-        y,
-        sample_weight=None,
-        epochs=None,
-        shuffle=True,
-        save_every=None,
-    ):
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        epochs: int | None = None,
+        shuffle: bool = True,
+        save_every: int | None = None,
+    ) -> list[dict[str, float]]:
         """Trains, and saves the weights after every epoch.
 
         A training that was killed goes on where its last file of weights was
@@ -199,7 +206,9 @@ class LiteRTTrainer:
                 )
         return history
 
-    def train_on_batch(self, x, y, sample_weight=None):
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None
+    ) -> dict[str, float]:
         """Trains every layer on a batch.
 
         Args:
@@ -268,7 +277,9 @@ class LiteRTTrainer:
             for i, name in enumerate(layer["takes"])
         }
 
-    def evaluate(self, x, y, sample_weight=None):
+    def evaluate(
+        self, x: Any, y: Any, sample_weight: Any = None
+    ) -> dict[str, float]:
         """The loss and the accuracy of samples, any number of them.
 
         Returns:
@@ -296,11 +307,11 @@ class LiteRTTrainer:
         prediction = np.concatenate(predictions)
         return {"loss": sum(losses) / samples, **self._metric(prediction, y)}
 
-    def predict(self, x):
+    def predict(self, x: Any) -> np.ndarray:
         """The combined goodness of samples: logits, or values."""
         return self._run_all("predict", "prediction", x)
 
-    def goodness(self, x):
+    def goodness(self, x: Any) -> np.ndarray:
         """The goodness of every layer, `(samples, layers, num_classes)`."""
         return self._run_all("goodness", "goodness", x)
 

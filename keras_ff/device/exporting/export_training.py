@@ -24,13 +24,13 @@ OPTIMIZERS = {
 
 
 def export_training(
-    model,
-    path,
-    format="litert",
-    batch_size=32,
-    optimizer=None,
-    float16=False,
-):
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    format: str = "litert",
+    batch_size: int = 32,
+    optimizer: str | keras.optimizers.Optimizer | None = None,
+    float16: bool = False,
+) -> None:
     """Exports how a model learns, not only what it predicts.
 
     It writes a folder with one LiteRT program for each local layer (`features,

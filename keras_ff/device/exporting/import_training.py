@@ -14,7 +14,11 @@ from keras_ff.device.training_folder import read_weights
 from keras_ff.files import read_json
 
 
-def import_training(path, model=None, weights=None):
+def import_training(
+    path: str | os.PathLike[str],
+    model: keras.Model | None = None,
+    weights: str | os.PathLike[str] | None = None,
+) -> keras.Model:
     """Brings what a device learned back into a Keras model.
 
     Args:
