@@ -23,6 +23,7 @@ It is for anyone who knows Keras layers, and runs in under a minute on a CPU.
 """
 
 import os
+import textwrap
 
 import keras
 import numpy as np
@@ -48,13 +49,15 @@ train, test = order[:1400], order[1400:]
 
 A head is an ordinary Keras layer from an activation `(batch, height, width,
 channels)` to goodness `(batch, num_classes)`. `GoodnessHead` brings
-`num_classes`, the shapes and the configuration; what is left is the formula.
+`num_classes`, the shapes and the configuration; what is left is the formula,
+in float32 under mixed precision too (`score_dtype`).
 """
 
 
 @keras.saving.register_keras_serializable(package="my_layers")
 class SquaredGroups(keras_ff.layers.GoodnessHead):
     def call(self, activation):
+        activation = ops.cast(activation, self.score_dtype)
         square = ops.mean(ops.square(activation), axis=(1, 2))
         size = square.shape[-1] // self.num_classes
         groups = ops.reshape(square, (-1, self.num_classes, size))
@@ -73,9 +76,11 @@ inside it is trained by its own loss alone, batch normalization included.
 def cw_comp(filters):
     return keras_ff.layers.LocalBlock(
         [
-            keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(
+                filters, 3, padding="same", activation="relu", name="conv"
+            ),
             # Few steps: the averages for prediction must follow.
-            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.BatchNormalization(momentum=0.9, name="norm"),
         ],
         goodness=SquaredGroups(10),
     )
@@ -115,18 +120,44 @@ for name, value in results.items():
         print(f"test {name}: {value:.3f}")
 
 """
-It saves and loads like any Keras model.
+## Check it
+
+Is it a local layer, as the library's own are? One call trains a small one
+beside an ordinary model, in float32 and in float16, copies, saves and loads
+it, gives it one sample and samples that do not count, and raises
+`keras_ff.testing.CheckFailure`, an `AssertionError`, if a promise does not
+hold. It takes seconds on any backend: a line of the tests of your project.
 """
 
-model.save("my_model.keras")
-again = keras_ff.models.load_model("my_model.keras")
-np.testing.assert_allclose(
-    again.predict(images[test], verbose=0),
-    model.predict(images[test], verbose=0),
-    rtol=1e-5,
-    atol=1e-5,
+held = keras_ff.testing.check_local_layer(
+    lambda: cw_comp(10), input_shape=(6, 6, 2), num_classes=10
 )
-os.remove("my_model.keras")
+print(", ".join(held))
+
+"""
+What fails is named, with what was found and how to mend it. Here the head
+forgets that a copy needs its argument:
+"""
+
+
+@keras.saving.register_keras_serializable(package="my_layers")
+class Sharpened(SquaredGroups):
+    def __init__(self, num_classes, factor=1.0, **kwargs):
+        super().__init__(num_classes, **kwargs)
+        self.factor = factor
+
+    def call(self, activation):
+        return self.factor * super().call(activation)
+
+
+try:
+    keras_ff.testing.check_goodness_head(
+        lambda: Sharpened(10, factor=3.0),
+        input_shape=(6, 6, 10),
+        num_classes=10,
+    )
+except keras_ff.testing.CheckFailure as failure:
+    print(textwrap.fill(str(failure), 79))
 
 """
 ## Write your own local objective
@@ -180,8 +211,9 @@ class CoarseClasses(keras_ff.objectives.LocalObjective):
         self.projection = keras.Sequential(
             [
                 keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(max(self.group_of_class) + 1),
-            ]
+                keras.layers.Dense(max(self.group_of_class) + 1, name="dense"),
+            ],
+            name="projection",
         )
 
     def sample_losses(self, projection, labels, present):
@@ -229,7 +261,17 @@ accuracy = model.evaluate(images[test], digits.target[test], verbose=0)[1]
 print(f"test accuracy: {accuracy:.3f}")
 
 """
-`loss` is what the layers minimize, objectives included.
+`loss` is what the layers minimize, objectives included. Objectives have a
+check of their own: among others, that padding changes nothing, and that dead
+features or a class without samples give numbers.
+"""
+
+for objective in (ClassCenters, lambda: CoarseClasses(LOOPS)):
+    keras_ff.testing.check_objective(
+        objective, input_shape=(4, 4, 6), num_classes=10
+    )
+
+"""
 
 ## An update without a gradient
 
@@ -329,8 +371,9 @@ model.fit(images[train], digits.target[train], epochs=1, verbose=2)
   the loss of every layer's goodness. A subclass of `keras.losses.Loss` with
   one method, `call(labels, goodness)`, adds a new one.
 - Another *way to combine layers*: subclass
-  `keras_ff.contributions.Contribution`.
+  `keras_ff.contributions.Contribution`; `keras_ff.testing.check_contribution`
+  checks it.
 - A layer with a constructor of its own: subclass
   `keras_ff.layers.LocalLayer` and set `layers`, `head` and
-  `normalization`.
+  `normalization`; `check_local_layer` tells what is missing.
 """

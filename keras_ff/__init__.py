@@ -50,6 +50,7 @@ if _has_keras:
     from keras_ff import objectives as objectives
     from keras_ff import optimizers as optimizers
     from keras_ff import regularizers as regularizers
+    from keras_ff import testing as testing
     from keras_ff import visualization as visualization
     from keras_ff.device.exporting import export_training as export_training
     from keras_ff.device.exporting import import_training as import_training

@@ -73,11 +73,22 @@ class LocalLayer(CompositeLayer):
     Example:
 
     ```python
+    @keras.saving.register_keras_serializable(package="my_layers")
     class LocalDense(keras_ff.layers.LocalLayer):
         def __init__(self, units, num_classes, **kwargs):
             super().__init__(**kwargs)
-            self.layers = [keras.layers.Dense(units, activation="relu")]
-            self.head = keras_ff.layers.GoodnessProjection(num_classes)
+            self.units, self.num_classes = units, num_classes
+            # Parts of the same name in every copy of the layer.
+            self.layers = [
+                keras.layers.Dense(units, activation="relu", name="dense")
+            ]
+            self.head = keras_ff.layers.GoodnessProjection(
+                num_classes, name="head"
+            )
+
+        def get_config(self):
+            config = {"units": self.units, "num_classes": self.num_classes}
+            return {**super().get_config(), **config}
     ```
     """
 

@@ -1,23 +1,33 @@
 """What all contributions share, and the two fixed ones."""
 
-import json
-
-import keras
 import numpy as np
 import pytest
 
 from keras_ff import contributions
+from keras_ff import testing
 
-EVERY = [
-    contributions.Uniform(),
-    contributions.Last(),
-    contributions.LossAware(),
-    contributions.LossAware(source="training"),
-    contributions.Interval(),
-]
-each = pytest.mark.parametrize(
-    "contribution", EVERY, ids=lambda c: type(c).__name__
+EVERY = {
+    "loss_aware": contributions.LossAware,
+    "uniform": contributions.Uniform,
+    "last": contributions.Last,
+    "skip_first": contributions.SkipFirst,
+    "training": lambda: contributions.LossAware(source="training"),
+    "interval": contributions.Interval,
+}
+once = pytest.mark.only_on("torch")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "loss_aware" else [once])
+        for name in EVERY
+    ],
 )
+def test_what_every_contribution_must_do(name):
+    held = testing.check_contribution(EVERY[name])
+    learns = name in ("loss_aware", "training", "interval")
+    assert ("update" in held) == learns
 
 
 def test_uniform():
@@ -39,30 +49,13 @@ def test_fixed_contributions_need_no_data(make):
     assert (make().source is not None) == learns
 
 
-@each
-def test_weights_before_there_is_a_model(contribution):
+@once
+@pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
+def test_weights_before_there_is_a_model(make):
+    contribution = make()
     name = type(contribution).__name__
     with pytest.raises(ValueError, match=f"{name} has no weights yet"):
         _ = contribution.weights
-
-
-@each
-def test_config_round_trip(contribution):
-    data = keras.saving.serialize_keras_object(contribution)
-    copy = keras.saving.deserialize_keras_object(json.loads(json.dumps(data)))
-    assert type(copy) is type(contribution)
-    assert copy.get_config() == contribution.get_config()
-    assert copy.source == contribution.source
-    assert copy.measures_intervals == contribution.measures_intervals
-
-
-@each
-@pytest.mark.parametrize("num_layers", (1, 2, 17))
-def test_initial_weights(contribution, num_layers):
-    weights = contribution.initial_weights(num_layers)
-    assert weights.shape == (num_layers,)
-    assert np.all(weights >= 0)
-    assert weights.max() > 0
 
 
 def test_base_class():

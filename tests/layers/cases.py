@@ -27,6 +27,8 @@ class Case(NamedTuple):
     trainable: int
     # Whether the outputs depend on `training`.
     trains_differently: bool = False
+    # Checks of the battery that it is not to hold.
+    skip: tuple = ()
 
 
 def constant(value):
@@ -79,6 +81,8 @@ LAYERS = {
         ),
         (6, 5, 4),
         trainable=2,
+        # Keras regularizes the activity of samples of weight zero, too.
+        skip=("sample_weights",),
     ),
     "cw_conv2d": Case(
         lambda: layers.CWConv2D(6, 3, NUM_CLASSES, padding="same"),
@@ -246,6 +250,8 @@ LAYERS = {
         (NUM_CLASSES, 5),
         trainable=1,
         trains_differently=True,
+        # Units are held against their mean activity in the batch.
+        skip=("sample_weights",),
     ),
     "block_dense": Case(
         lambda: layers.LocalBlock(
@@ -463,7 +469,6 @@ HEADS = {
 }
 
 
-PLAIN = [name for name in LAYERS if "customized" not in name]
 IMAGE_LAYERS = [n for n, c in LAYERS.items() if len(c.input_shape) == 3]
 DENSE_LAYERS = [n for n in LAYERS if "dense" in n]
 

@@ -96,16 +96,6 @@ def test_weights_before_training(contribution, expected):
     assert_close([model.predict(x, verbose=0)], [weighted(model, x)])
 
 
-@once
-@pytest.mark.parametrize("name", ["uniform", "last"])
-def test_fixed_contributions_stay(name):
-    contribution = {"uniform": Uniform(), "last": Last()}[name]
-    model = dense_model(contribution=contribution)
-    before = model.contribution.weights
-    fit(model, epochs=2)
-    assert_same([model.contribution.weights], [before])
-
-
 @pytest.mark.eager(False)
 def test_loss_aware_is_the_softmax_of_validation_losses():
     model = ForwardOnlyModel(
@@ -408,24 +398,6 @@ def test_contribution_that_needs_validation_data_says_so(contribution):
         model.fit(*data(8), verbose=0)
     assert_same(state(model), before)
     model.fit(*data(16), validation_split=0.25, verbose=0)
-
-
-@once
-def test_models_do_not_share_a_contribution():
-    contribution = LossAware()
-    models = [
-        dense_model(2, contribution=contribution),
-        dense_model(3, contribution=contribution),
-    ]
-    fit(models[0])
-    assert models[0].contribution.weights.shape == (2,)
-    np.testing.assert_allclose(models[1].contribution.weights, 1 / 3)
-
-
-@once
-def test_contribution_without_a_model_has_no_weights():
-    with pytest.raises(ValueError, match="model.contribution.weights"):
-        LossAware().weights  # noqa: B018
 
 
 @once

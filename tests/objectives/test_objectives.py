@@ -13,6 +13,7 @@ from reference.arrays import perturb
 from reference.backend import gradients
 
 from keras_ff import objectives
+from keras_ff import testing
 
 CLASSES = 4
 # Two samples are alone of their class.
@@ -122,31 +123,23 @@ def test_gradients(make):
         )
 
 
-@each_kind
-def test_samples_of_weight_zero_change_nothing(make):
-    objective = built(make, SHAPES["map"])
-    x = normal((len(LABELS), *SHAPES["map"]), 3)
-    weights = np.array([1, 0.5, 0, 1, 7, 0, 1, 0], "float32")
-    kept = weights > 0
-    losses = numpy(objective(x, ROWS, weights))[kept]
-    alone = numpy(objective(x[kept], ROWS[kept], ONES[kept]))
-    np.testing.assert_allclose(losses, alone, rtol=1e-5, atol=1e-6)
-    none = numpy(objective(x, ROWS, 0 * ONES))
-    np.testing.assert_array_equal(none, 0)
-
-
-@each_kind
 @pytest.mark.parametrize(
-    "x",
+    "shape",
     [
-        np.zeros((4, 7), "float32"),
-        np.full((4, 7), 1e-30, "float32"),
-        np.full((4, 7), 3e18, "float32"),
-        np.repeat(normal((1, 7)), 4, axis=0),
+        pytest.param(SHAPES["map"], id="map"),
+        pytest.param(
+            SHAPES["vector"], id="vector", marks=pytest.mark.only_on("torch")
+        ),
     ],
-    ids=["dead", "faint", "huge", "alike"],
 )
-def test_extreme_features_give_finite_losses_and_gradients(make, x):
+@each_kind
+def test_what_every_objective_must_do(make, shape):
+    testing.check_objective(make, shape, CLASSES)
+
+
+@each_kind
+def test_huge_features_give_finite_losses_and_gradients(make):
+    x = np.full((4, 7), 3e18, "float32")
     objective = built(
         make, (7,), **({"temperature": 0.01} if make is contrast else {})
     )
@@ -227,24 +220,6 @@ def test_channels_first(make):
         numpy(first(np.moveaxis(x, -1, 1), ROWS, ONES)),
         numpy(last(x, ROWS, ONES)),
         rtol=1e-5,
-    )
-
-
-@each_kind
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_compares_in_float32(make, policy):
-    keras.config.set_dtype_policy(policy)
-    objective = built(make, SHAPES["map"])
-    half = policy.removeprefix("mixed_")
-    x = ops.cast(normal((len(LABELS), *SHAPES["map"]), 8), half)
-    weights = np.full(len(LABELS), 70001.0, "float32")
-    losses = objective(x, ROWS, weights)
-    assert keras.backend.standardize_dtype(losses.dtype) == "float32"
-    x = numpy(ops.cast(x, "float32"))
-    # A convolution rounds, a linear map of pooled features does not.
-    rtol = 1e-4 if make is contrast else 0.1
-    np.testing.assert_allclose(
-        numpy(losses), expected_losses(objective, x), rtol=rtol, atol=1e-6
     )
 
 
