@@ -23,7 +23,8 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 # XLA's optimizations and its newer way to fuse it takes a third.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1",
 )
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 _CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax"

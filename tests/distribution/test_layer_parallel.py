@@ -1,9 +1,5 @@
 """Layers in stages of their own train as they do one after another."""
 
-import json
-import pathlib
-import subprocess
-import sys
 import threading
 
 import keras
@@ -24,7 +20,6 @@ from keras_ff.layers import FFDense
 from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 
-FOLDER = pathlib.Path(__file__).parent
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 CPU = "cpu:0" if keras.backend.backend() == "jax" else "cpu"
 
@@ -49,7 +44,7 @@ def test_tensorflow_is_refused_by_name():
         LayerParallel()
 
 
-# On JAX `test_devices_of_jax_train_as_one` does the same.
+# On devices of JAX: `tests/models/test_distribution.py`.
 @pytest.mark.only_on("torch")
 def test_stages_train_as_one_device():
     one = trained()
@@ -57,21 +52,6 @@ def test_stages_train_as_one_device():
     assert max(found.values()) < 1e-5, found
     # Something was learned, so that there is something to compare.
     assert one[1]["loss"][-1] < 0.95 * one[1]["loss"][0]
-
-
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX devices")
-def test_devices_of_jax_train_as_one():
-    done = subprocess.run(
-        [sys.executable, "-m", "distribution.four_devices"],
-        cwd=FOLDER.parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found.pop("devices") == 4
-    assert max(found.values()) < 1e-5, found
 
 
 @pytest.mark.only_on("torch")

@@ -2,7 +2,8 @@
 
 Programs of their own: devices and processes are made before a backend starts.
 The first argument is a folder for what is found; of several processes of JAX
-there follow the port of the first and the number of this one.
+there follow the port of the first and the number of this one, and what one
+device trained is in the folder above.
 """
 
 import contextlib
@@ -254,7 +255,15 @@ def died():
             return error.__notes__, time.monotonic() - start
 
 
-model, one = train(OneDevice())
+if PROCESSES == 1:
+    model, one = train(OneDevice())
+    listed = {
+        name: [np.asarray(part).tolist() for part in parts]
+        for name, parts in one.items()
+    }
+    (FOLDER / "one_device.json").write_text(json.dumps(listed))
+else:
+    one = json.loads((FOLDER.parent / "one_device.json").read_text())
 model, several = train(SEVERAL)
 message, moved = refused()
 result = {
@@ -267,8 +276,13 @@ if JAX:
     result["saved"], sharded = saved(SHARDED)
     result["sharded"] = distance(sharded, one)
 if JAX and PROCESSES == 1:
-    from benchmarks.measure.all_reduces import all_reduces
+    from distribution.graph_model import difference
+    from distribution.graph_model import trained
 
+    from benchmarks.measure.all_reduces import all_reduces
+    from keras_ff.distribution import LayerParallel
+
+    result["stages"] = difference(trained(), trained(LayerParallel()))
     with SEVERAL.scope():
         deep = dense_model(6)
         deep.compile("sgd")

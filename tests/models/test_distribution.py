@@ -1,61 +1,61 @@
 """Several devices or processes train as one."""
 
 import json
-import os
 import pathlib
 import socket
-import subprocess
-import sys
 
 import keras
 import pytest
+import python_processes
 
 SCRIPT = pathlib.Path(__file__).parent / "distributed_training.py"
 JAX = keras.backend.backend() == "jax"
 
 
-def run(folder, processes=1, timeout=600):
+def run(folder, processes=1):
     """What programs found that make their devices or processes themselves."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     started = [
-        subprocess.Popen(
-            [sys.executable, SCRIPT, folder]
-            + ([port, str(rank)] if processes > 1 else []),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        python_processes.Process(
+            [SCRIPT, folder] + ([port, rank] if processes > 1 else [])
         )
         for rank in range(processes)
     ]
     try:
-        said = [process.communicate(timeout=timeout)[0] for process in started]
+        said = [process.wait(600).stderr for process in started]
     finally:
         for process in started:
             process.kill()
     files = [folder / f"{rank}.json" for rank in range(processes)]
-    assert all(map(os.path.exists, files)), "".join(x[-3000:] for x in said)
+    assert all(file.exists() for file in files), [x[-3000:] for x in said]
     return [json.loads(file.read_text()) for file in files]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("devices")
+
+
+@pytest.fixture(scope="module")
+def found(folder):
     """What virtual devices found, in one program."""
     if keras.backend.backend() == "torch":
         pytest.skip("PyTorch has one device of the CPU")
-    (found,) = run(tmp_path_factory.mktemp("devices"))
+    (found,) = run(folder)
     return found
 
 
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory):
-    """What two processes of JAX found, in one program."""
+def processes(folder, found):
+    """What two processes of JAX found, beside one device of before."""
     if not JAX:
         pytest.skip("Processes of JAX")
-    folder = tmp_path_factory.mktemp("processes")
-    found = run(folder, 2)
-    found[0]["logs"] = len(list((folder / "straight_logs/train").iterdir()))
-    return found
+    folder = folder / "processes"
+    folder.mkdir()
+    both = run(folder, 2)
+    both[0]["logs"] = len(list((folder / "straight_logs/train").iterdir()))
+    return both
 
 
 def test_several_devices_train_as_one(found):
@@ -86,6 +86,13 @@ def test_no_layer_waits_forward_for_gradients_of_the_last(found):
     number, waits = found["all-reduces"]
     assert number <= 6 + 2
     assert waits == 0
+
+
+@pytest.mark.only_on("jax")
+def test_layers_in_stages_train_as_on_one_device(found):
+    """On four devices; PyTorch's are in `tests/distribution`."""
+    for name, distance in found["stages"].items():
+        assert distance < 1e-5, name
 
 
 @pytest.mark.only_on("tensorflow")
