@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import pathlib
+import re
 import sys
 
 import pytest
@@ -59,6 +60,19 @@ def _import_keras():
     import keras
 
     keras.config.disable_traceback_filtering()
+
+
+_WHOLE_FILE = re.compile(r'^pytestmark = pytest.mark.only_on\("(\w+)"\)', re.M)
+
+
+def pytest_ignore_collect(collection_path):
+    """What a whole file needs is not imported on the other backends."""
+    if collection_path.suffix == ".py":
+        text = collection_path.read_text()
+        marker = _WHOLE_FILE.search(text)
+        if marker and "every_backend" not in text:
+            return marker[1] != keras.backend.backend() or None
+    return None
 
 
 def pytest_collection_modifyitems(items):

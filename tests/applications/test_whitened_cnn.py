@@ -24,13 +24,9 @@ def build(method, **arguments):
     return model
 
 
-def of_backend(method):
-    """All methods where nothing is compiled, one of them elsewhere."""
-    marks = [] if method == "caw" else [pytest.mark.only_on("torch")]
-    return pytest.param(method, marks=marks)
-
-
-@pytest.mark.parametrize("method", [of_backend(name) for name in METHODS])
+# Elsewhere the next but one trains a step of all layers.
+@pytest.mark.only_on("torch")
+@pytest.mark.parametrize("method", METHODS)
 def test_trains(method):
     keras.utils.set_random_seed(0)
     model = build(method)

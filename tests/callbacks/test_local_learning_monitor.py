@@ -132,7 +132,6 @@ def assert_scalars(actual, expected):
         )
 
 
-@every_backend
 def test_writes_what_the_model_learned(tmp_path):
     recorder = Recorder()
     history = fit(

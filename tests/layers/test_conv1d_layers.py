@@ -79,8 +79,21 @@ def built(make, padding, stride, dilation):
     return perturb(layer)
 
 
-@pytest.mark.parametrize("padding, stride, dilation", GEOMETRIES)
-@pytest.mark.parametrize("make", LAYERS)
+# They are those of one convolution, whatever is made of it.
+@pytest.mark.parametrize(
+    "make, padding, stride, dilation",
+    [
+        pytest.param(
+            make,
+            *geometry,
+            marks=[]
+            if geometry == GEOMETRIES[0] or make is list(LAYERS)[0]
+            else pytest.mark.only_on("torch"),
+        )
+        for make in LAYERS
+        for geometry in GEOMETRIES
+    ],
+)
 def test_goodness_and_features(make, padding, stride, dilation):
     layer = built(make, padding, stride, dilation)
     score, normalize = LAYERS[make]
@@ -151,7 +164,16 @@ def test_channels_first(make, normalization):
     )
 
 
-@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        layers.CAWConv1D,
+        pytest.param(layers.CWConv1D, marks=pytest.mark.only_on("torch")),
+        pytest.param(
+            layers.PrototypeConv1D, marks=pytest.mark.only_on("torch")
+        ),
+    ],
+)
 def test_in_a_model(make, tmp_path):
     """Padding changes nothing that is learned, predicted or saved."""
     x = np.where(MASK[..., None], X, 0).astype("float32")

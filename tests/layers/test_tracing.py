@@ -60,7 +60,14 @@ def projection():
     return layers.GoodnessProjection(3)
 
 
-@pytest.mark.parametrize("make", [Linear, Composite, Subclassed])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Linear,
+        pytest.param(Composite, marks=pytest.mark.only_on("torch")),
+        pytest.param(Subclassed, marks=pytest.mark.only_on("torch")),
+    ],
+)
 @pytest.mark.parametrize(
     "place",
     [

@@ -20,7 +20,10 @@ def prototype_model():
     )
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize(
+    "one_hot",
+    [False, pytest.param(True, marks=pytest.mark.only_on("torch"))],
+)
 def test_prototypes_are_the_class_means_of_every_layer(one_hot):
     x, y = data(20)
     model = prototype_model()

@@ -285,8 +285,7 @@ ROWS = {
 }
 # What makes the others is the same Python on all backends.
 EVERYWHERE = (
-    *("graph", "forward_forward", "dropout", "convolutions", "prototypes"),
-    *("dtypes", "by_path", "averages", "muon", "compile_options"),
+    *("graph", "forward_forward", "prototypes", "dtypes", "by_path", "muon"),
 )
 
 

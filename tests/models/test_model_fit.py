@@ -477,7 +477,13 @@ def test_jit_compile_changes_nothing():
 
 
 @compiled
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "mixed_float16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.only_on("torch")),
+    ],
+)
 def test_mixed_precision_learns_with_float32_weights_and_goodness(policy):
     keras.config.set_dtype_policy(policy)
     model = ForwardOnlyModel(

@@ -78,7 +78,9 @@ def compiled(model, optimizer=None):
 
 
 @pytest.mark.eager(False)
-@pytest.mark.parametrize("kind", ["dropout", "multi_optimizer"])
+@pytest.mark.parametrize(
+    "kind", ["dropout", pytest.param("multi_optimizer", marks=once)]
+)
 def test_loaded_model_is_the_same_and_trains_on_identically(kind, tmp_path):
     make = dropout_model if kind == "dropout" else rich_model
     optimizer = multi_optimizer() if kind == "multi_optimizer" else None
@@ -223,7 +225,12 @@ def test_config_round_trip():
 
 @pytest.mark.parametrize(
     "duplicate",
-    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
+    [
+        copy.deepcopy,
+        pytest.param(
+            lambda model: pickle.loads(pickle.dumps(model)), marks=once
+        ),
+    ],
     ids=["deepcopy", "pickle"],
 )
 def test_copies_are_equal_and_independent(duplicate):

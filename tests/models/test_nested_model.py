@@ -30,7 +30,14 @@ def make_models():
 
 
 @pytest.mark.eager
-@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "fit",
+        pytest.param("evaluate", marks=pytest.mark.only_on("torch")),
+        pytest.param("train_on_batch", marks=pytest.mark.only_on("torch")),
+    ],
+)
 def test_it_is_not_trained(method):
     inner, outer = make_models()
     before = inner.get_weights()

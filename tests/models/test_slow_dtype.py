@@ -36,6 +36,10 @@ def told(tmp_path, monkeypatch, processor, dtype, fits=1):
     return [text for text in messages if "float32" in text]
 
 
+pytestmark = pytest.mark.only_on("tensorflow", "torch")
+
+
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_told_once(tmp_path, monkeypatch, dtype):
     (text,) = told(tmp_path, monkeypatch, OLD, f"mixed_{dtype}", fits=2)

@@ -140,7 +140,11 @@ Y = np.arange(24) % 3
     "dtype, options",
     [
         ("float32", dict(use_ema=True, weight_decay=0.1)),
-        ("mixed_bfloat16", dict(gradient_accumulation_steps=2)),
+        pytest.param(
+            "mixed_bfloat16",
+            dict(gradient_accumulation_steps=2),
+            marks=pytest.mark.only_on("torch"),
+        ),
     ],
 )
 def test_trains_and_is_loaded(dtype, options, tmp_path):

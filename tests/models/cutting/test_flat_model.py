@@ -141,6 +141,7 @@ def text_model():
     return keras.Model(inputs, x)
 
 
+@pytest.mark.only_on("torch")
 def test_masks_are_no_borders(tmp_path):
     short = np.array([[3, 4, 5], [1, 2, 6], [6, 2, 7]])
     long = np.pad(short, ((0, 0), (0, 2)))
@@ -178,7 +179,10 @@ def transformer():
     return keras.Model(given, first(x), name="transformer")
 
 
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    "nested",
+    [False, pytest.param(True, marks=pytest.mark.only_on("torch"))],
+)
 def test_inputs_that_every_block_sees(nested, tmp_path):
     original = transformer()
     if nested:
