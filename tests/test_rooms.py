@@ -170,3 +170,13 @@ def test_nothing_edits_the_path():
             if isinstance(node, ast.Attribute)
         }
         assert "sys.path" not in used, path
+
+
+def test_no_file_of_the_package_is_long():
+    """About 450 lines are the aim."""
+    lines = {
+        path.as_posix(): len((ROOT / path).read_text().splitlines())
+        for path in FILES
+        if path.parts[0] == "keras_ff"
+    }
+    assert not {name for name, number in lines.items() if number > 500}

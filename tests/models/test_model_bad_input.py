@@ -122,10 +122,11 @@ ENTRANCES = {
 }
 
 
+@once
 @pytest.mark.parametrize("labels", BAD_LABELS)
 @pytest.mark.parametrize(
     "entrance",
-    ["fit", *(pytest.param(e, marks=once) for e in ENTRANCES if e != "fit")],
+    ENTRANCES,
 )
 def test_bad_labels_in_arrays(labels, entrance):
     y, error, message = BAD_LABELS[labels]
@@ -385,7 +386,9 @@ def test_streamed_label_that_is_not_whole():
     )
 
 
-@pytest.mark.parametrize("value, count", [(-0.5, 2), (np.nan, 1)])
+@pytest.mark.parametrize(
+    "value, count", [pytest.param(-0.5, 2, marks=once), (np.nan, 1)]
+)
 def test_streamed_weights_below_zero(value, count):
     def weighed(value):
         for i, (x, y) in enumerate(batches()):
@@ -424,7 +427,14 @@ def test_streamed_labels_of_another_shape(change, message):
     assert_same(state(model), before)
 
 
-@pytest.mark.parametrize("value", [-1, np.inf, np.nan])
+@pytest.mark.parametrize(
+    "value",
+    [
+        -1,
+        pytest.param(np.inf, marks=once),
+        np.nan,
+    ],
+)
 def test_streamed_row_that_is_no_distribution(value):
     def rows(x, y):
         y = np.eye(CLASSES, dtype="float32")[y]
@@ -463,7 +473,12 @@ def soft(dtype):
 
 @pytest.mark.parametrize(
     "rows",
-    [soft("float32"), soft("float16"), ONE_HOT * 0.9995, ONE_HOT > 0],
+    [
+        soft("float32"),
+        pytest.param(soft("float16"), marks=once),
+        pytest.param(ONE_HOT * 0.9995, marks=once),
+        pytest.param(ONE_HOT > 0, marks=once),
+    ],
     ids=["mixed", "float16", "nearly", "bool"],
 )
 def test_rows_that_sum_to_1(rows):
@@ -558,7 +573,14 @@ def nan_input(x, y):
 
 
 @pytest.mark.eager(False)
-@pytest.mark.parametrize("kind", ["dense", "assigned", "batch_normalization"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("dense", marks=once),
+        pytest.param("assigned", marks=once),
+        "batch_normalization",
+    ],
+)
 def test_nan_input_stops_training_untouched(kind):
     start = {
         "dense": dense_model,
