@@ -45,6 +45,7 @@ fuzz: setup
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 format: setup
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,9 +1,11 @@
 """Checks of arguments that several packages take."""
 
 import numbers
+from typing import Any
+from typing import TypeGuard
 
 
-def is_integer(value):
+def is_integer(value: Any) -> TypeGuard[int]:
     """Whether a value is a whole number of an integer type."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
@@ -34,12 +36,13 @@ def check_number(name, value, positive=False):
             f"`{name}` must be a number. Received: {name}={value!r} of type "
             f"{type(value).__name__}"
         )
-    if not 0 <= value < float("inf") or (positive and value == 0):
+    number = float(value)
+    if not 0 <= number < float("inf") or (positive and number == 0):
         least = "positive" if positive else "at least 0"
         raise ValueError(
             f"`{name}` must be {least} and finite. Received: {name}={value}"
         )
-    return float(value)
+    return number
 
 
 def check_bool(name, value):
@@ -55,7 +58,7 @@ def check_fraction(name, value):
             f"`{name}` must be a number in [0, 1]. Received: "
             f"{name}={value!r} of type {type(value).__name__}"
         )
-    if not 0 <= value <= 1:
+    if not 0 <= float(value) <= 1:
         raise ValueError(
             f"`{name}` must be in [0, 1]. Received: {name}={value}"
         )

@@ -66,7 +66,7 @@ def reserve(path, size):
     os.remove(path)
 
 
-def check_folder(name, path):
+def check_folder(name, path) -> str:
     """The path of a folder, which need not exist yet, as a string.
 
     Args:

@@ -6,6 +6,8 @@ Each name is used here only, so that another Keras is one file's matter;
 
 import inspect
 import types
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 from keras.src.backend.common.global_state import get_global_attribute
@@ -24,6 +26,12 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.tree import register_tree_node_class
 
 from keras_ff.types import Tensor
+
+if TYPE_CHECKING:
+    # What mixins for models find beside their own.
+    ModelMixin = keras.Model
+else:
+    ModelMixin = object
 
 
 def scope_values():
@@ -51,7 +59,7 @@ def like_model(constructor):
     return __init__
 
 
-class ShownArguments:
+class ShownArguments(ModelMixin):
     """A mixin for models whose constructors are `like_model`."""
 
     def __init_subclass__(cls, **kwargs):
@@ -97,7 +105,7 @@ def call_arguments(node, tensors):
     return node.arguments.fill_in(tensors)
 
 
-def producer(tensor):
+def producer(tensor: Tensor) -> Any:
     """The layer that a symbolic tensor comes from, or `None`."""
     history = getattr(tensor, "_keras_history", None)
     return history.operation if history else None
@@ -214,7 +222,7 @@ class _Unseen:
         return 0
 
 
-class PlacedBuild:
+class PlacedBuild(ModelMixin):
     """A mixin for models that train on opaque batches."""
 
     def _symbolic_build(self, iterator=None, data_batch=None):
@@ -249,7 +257,7 @@ def states(model):
     return list(found.values())
 
 
-class JaxSync:
+class JaxSync(ModelMixin):
     """A mixin for models on JAX that hold the newest values themselves.
 
     In its loops Keras writes `_jax_state` to the variables when it needs to.
@@ -277,7 +285,7 @@ class JaxSync:
         self._values_are_written()
 
 
-class LastLogs:
+class LastLogs(ModelMixin):
     """A mixin for models whose last batch gives other logs to a loop."""
 
     def _last_logs(self, logs):
@@ -288,7 +296,7 @@ class LastLogs:
         return super()._get_metrics_result_or_logs(self._last_logs(logs))
 
 
-class TensorFlowBuild:
+class TensorFlowBuild(ModelMixin):
     """A mixin for models on TensorFlow that are traced once.
 
     Keras makes metrics and the optimizer's variables while it traces a
@@ -322,7 +330,7 @@ def _of_one_replica(spec):
     return getattr(spec, "_value_specs", [spec])[0]
 
 
-class OwnLosses:
+class OwnLosses(ModelMixin):
     """A mixin for models whose losses no model around them may take.
 
     A model that is trained or evaluated asks for the losses of all that it is
@@ -348,7 +356,7 @@ class OwnLosses:
         return super()._get_own_losses()
 
 
-class LogOrder:
+class LogOrder(ModelMixin):
     """A mixin for models that list some of their metrics last."""
 
     def _is_listed_last(self, key):

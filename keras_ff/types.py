@@ -13,7 +13,8 @@ import keras
 Tensor: TypeAlias = Any
 # What `fit` takes: arrays, a `tf.data.Dataset`, a `PyDataset`, a generator.
 Data: TypeAlias = Any
-Shape: TypeAlias = tuple[int | None, ...]
+# Of ints; `None` where a size is not known.
+Shape: TypeAlias = tuple[Any, ...]
 Sizes: TypeAlias = int | Sequence[int]
 Path: TypeAlias = str | os.PathLike[str]
 Config: TypeAlias = dict[str, Any]

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import os
 import time
@@ -217,13 +218,12 @@ def _figure(draw):
 
 
 def _new_folder(parent):
-    for i in itertools.count():
-        folder = os.path.join(parent, f"run_{i}")
-        try:
+    numbers = itertools.count()
+    while True:
+        folder = os.path.join(parent, f"run_{next(numbers)}")
+        with contextlib.suppress(FileExistsError):
             os.makedirs(folder)
-        except FileExistsError:
-            continue
-        return folder
+            return folder
 
 
 def _import_writer():

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -75,7 +77,7 @@ def preprocessing(
     return layers
 
 
-def standardize_image_size(size):
+def standardize_image_size(size: Any) -> tuple[int, int] | None:
     """`(height, width)`, or `None`."""
     if size is None:
         return None
@@ -87,4 +89,5 @@ def standardize_image_size(size):
         )
     for value in size:
         check_integer("image_size", value, minimum=1)
-    return tuple(size)
+    height, width = size
+    return height, width

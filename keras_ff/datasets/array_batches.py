@@ -94,7 +94,9 @@ class ArrayBatches(keras.utils.PyDataset):
     def set_epoch(self, epoch: int) -> None:
         """Says which epoch, from 0, the next pass is."""
         check_integer("epoch", epoch, minimum=0)
-        self._seed_now = self._seed() if callable(self._seed) else self._seed
+        self._seed_now: Any = (
+            self._seed() if callable(self._seed) else self._seed
+        )
         self._epoch = epoch
         self._orders = {}
 

@@ -4,6 +4,7 @@ from keras import tree
 
 from keras_ff.checks import check_integer
 from keras_ff.datasets.array_batches import ArrayBatches
+from keras_ff.types import Shape
 from keras_ff.types import Tensor
 
 
@@ -58,7 +59,7 @@ class AugmentedBatches(ArrayBatches):
     ) -> None:
         check_integer("seed", seed, minimum=0)
         check_integer("shift", shift, minimum=0)
-        shape = tuple(getattr(tree.flatten(arrays)[0], "shape", ()))
+        shape: Shape = tuple(getattr(tree.flatten(arrays)[0], "shape", ()))
         if len(shape) != 4:
             raise ValueError(
                 "AugmentedBatches takes images of shape (samples, height, "

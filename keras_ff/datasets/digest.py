@@ -1,4 +1,5 @@
 import zlib
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -17,7 +18,7 @@ def digest(arrays):
     ]
 
 
-def _some_rows(array):
+def _some_rows(array) -> Any:
     if array.shape:
         array = array[:: 1 + array.nbytes // _LOOKED_AT]
     return np.ascontiguousarray(ops.convert_to_numpy(array))

@@ -59,7 +59,7 @@ def check_validation_split(split):
             f"images (int). Received: validation_split={split!r}"
         )
     fraction = not isinstance(split, numbers.Integral)
-    if not split >= 0 or (fraction and not split < 1):
+    if not float(split) >= 0 or (fraction and not float(split) < 1):
         raise ValueError(
             "`validation_split` must be a fraction in [0, 1) or a "
             "non-negative number of images. "

@@ -2,12 +2,12 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_ff import keras_private
 from keras_ff.checks import check_integer
-from keras_ff.keras_private import Distribution
 from keras_ff.types import Shape
 
 
-class LayerParallel(Distribution):
+class LayerParallel(keras_private.Distribution):
     """Trains the layers of a `ForwardOnlyModel` side by side.
 
     The model is cut into stages, each on a device. While one stage learns

@@ -112,7 +112,7 @@ class AuxiliaryHead(GoodnessHead):
                 f"Received: scale={scale}"
             )
         super().__init__(head.num_classes, **kwargs)
-        self.layers = layers
+        self.layers: list[Any] = layers
         self.head = head
         self.scale = scale
 

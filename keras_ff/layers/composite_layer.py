@@ -23,7 +23,7 @@ class CompositeLayer(keras.layers.Layer):
     """
 
     # The names of the parts that a model's layers hold more than once.
-    _shared = ()
+    _shared: tuple[str, ...] = ()
 
     def build(self, input_shape: Shape | None = None) -> None:
         freeze_parts_of_frozen(self)

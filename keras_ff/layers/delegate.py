@@ -1,3 +1,6 @@
+from typing import Any
+
+
 class Delegate:
     """A weight of a sub-layer that is read and set as the layer's own.
 
@@ -11,7 +14,7 @@ class Delegate:
     def __set_name__(self, owner, name):
         self.name = name
 
-    def __get__(self, layer, owner=None):
+    def __get__(self, layer, owner=None) -> Any:
         if layer is None:
             return self
         return getattr(getattr(layer, self.part), self.name)

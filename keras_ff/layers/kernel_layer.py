@@ -1,4 +1,5 @@
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,7 +17,10 @@ from keras_ff.types import Normalization
 from keras_ff.types import Shape
 
 # By the number of axes besides batch and channels.
-_CHECKS = {1: check_sequences, 2: check_images}
+_CHECKS: dict[int | None, Callable[..., None]] = {
+    1: check_sequences,
+    2: check_images,
+}
 
 
 class KernelLayer(LocalLayer):
@@ -39,8 +43,8 @@ class KernelLayer(LocalLayer):
             `keras.layers.Layer`.
     """
 
-    operation_class = None
-    head_class = None
+    operation_class: Any = None
+    head_class: Any = None
 
     kernel = Delegate("operation")
     bias = Delegate("operation")

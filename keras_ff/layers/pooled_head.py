@@ -52,7 +52,7 @@ class PooledHead(GoodnessHead):
                 "`pooling` must be 'average', 'flatten' or a positive integer "
                 f"(cells along a side). Received: pooling={pooling!r}"
             )
-        self.pooling = pooling
+        self.pooling: Any = pooling
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)

@@ -1,7 +1,9 @@
+import keras
+
 from keras_ff.layers.map_order import in_backend_order
 
 
-class Pooling2D:
+class Pooling2D(keras.layers.Layer):
     """Keras's pooling, without copies of its maps on PyTorch."""
 
     def call(self, inputs):

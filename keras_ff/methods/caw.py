@@ -9,6 +9,7 @@ from keras_ff.layers import ChannelClassAssignment
 from keras_ff.layers.grid_average2d import GridAverage2D
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.methods.method import Method
+from keras_ff.types import Config
 
 
 class CAW(Method):
@@ -21,8 +22,9 @@ class CAW(Method):
 
     name = "caw"
     paper = "CAW-Conv, arXiv 2606.09928"
-    conv = CAWConv2D
-    dense = CAWDense
+    # In the place of methods.
+    conv = CAWConv2D  # pyright: ignore[reportAssignmentType]
+    dense = CAWDense  # pyright: ignore[reportAssignmentType]
     head = ChannelClassAssignment
     contribution = LossAware
     layer_clipnorm = 1.0
@@ -36,7 +38,7 @@ class CAW(Method):
         head = ChannelClassAssignment(num_classes, **self.cell_assignment())
         return AuxiliaryHead([*layers, *cells], head, scale=1.0)
 
-    def cell_assignment(self):
+    def cell_assignment(self) -> Config:
         """Arguments of the assignment of the cells of an auxiliary head."""
         return dict(
             temperature=1.0,
@@ -60,7 +62,7 @@ class CAW(Method):
             warmup_epochs=0,
             scale="normalized",
         )
-        options = dict(
+        options: Config = dict(
             temperature=hp.Float("temperature", 1.0, 30.0, sampling="log"),
             temperature_decay=hp.Float("temperature_decay", 0.97, 1.0),
             assignment_regularizers=[entropy, orthogonality],

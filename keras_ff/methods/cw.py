@@ -16,10 +16,11 @@ class CW(Method):
 
     name = "cw"
     paper = "DeeperForward, ICLR 2025"
-    conv = CWConv2D
-    dense = None
+    # In the place of methods.
+    conv = CWConv2D  # pyright: ignore[reportAssignmentType]
+    dense = None  # pyright: ignore[reportAssignmentType]
     # No channel groups fit an auxiliary convolution of any width.
-    auxiliary_head = None
+    auxiliary_head = None  # pyright: ignore[reportAssignmentType]
     head = ChannelGroups
     dropout = 0.2
     contribution = Interval

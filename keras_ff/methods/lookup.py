@@ -99,7 +99,8 @@ def _from_file(path, name):
     if not path.is_file():
         raise ValueError(f"There is no file {path} to take a method from.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
+    # Of a `.py` file there is one.
+    module = importlib.util.module_from_spec(spec)  # pyright: ignore[reportArgumentType]
     spec.loader.exec_module(module)
     if not hasattr(module, name):
         found = [

@@ -91,15 +91,20 @@ class Method:
     ```
     """
 
-    name = None
-    paper = None
-    head = None
-    dropout = 0.1
-    contribution = Uniform
-    layer_clipnorm = None
-    learning_rate = (1e-3, 1e-5)
-    weight_decay = 5e-4
-    model_options = ("contribution", "layer_clipnorm", "layer_metrics", "name")
+    name: str | None = None
+    paper: str | None = None
+    head: Any = None
+    dropout: float = 0.1
+    contribution: Any = Uniform
+    layer_clipnorm: float | None = None
+    learning_rate: tuple[float, float] = (1e-3, 1e-5)
+    weight_decay: float = 5e-4
+    model_options: tuple[str, ...] = (
+        "contribution",
+        "layer_clipnorm",
+        "layer_metrics",
+        "name",
+    )
 
     # === Layers ===
 
@@ -276,7 +281,7 @@ class Method:
             outputs: the second outputs of all its layers, the goodness.
             **options: those of `model_options` that shall differ.
         """
-        own = dict(layer_clipnorm=self.layer_clipnorm)
+        own: Config = dict(layer_clipnorm=self.layer_clipnorm)
         if "contribution" not in options:
             own["contribution"] = self.contribution()
         return ForwardOnlyModel(inputs, outputs, **{**own, **options})

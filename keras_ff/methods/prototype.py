@@ -21,8 +21,9 @@ class Prototype(Method):
 
     name = "prototype"
     paper = "HFF, arXiv 2605.00082"
-    conv = PrototypeConv2D
-    dense = PrototypeDense
+    # In the place of methods.
+    conv = PrototypeConv2D  # pyright: ignore[reportAssignmentType]
+    dense = PrototypeDense  # pyright: ignore[reportAssignmentType]
     head = HypersphericalPrototypes
     weight_decay = 1e-3
 

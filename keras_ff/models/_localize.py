@@ -105,7 +105,7 @@ def localize(
     borders = [CutPoint(None, 0), *(points[name] for name in names), end]
     inputs = inputs_like(graph)
     given = dict(zip(map(id, graph.inputs), tree.flatten(inputs)))
-    features, goodness = [], []
+    features, outputs = [], []
     for i, (start, end) in enumerate(itertools.pairwise(borders)):
         used = inputs_between(graph, start, end)
         part = flat.part(start, used, end, f"part_{i}")
@@ -113,10 +113,10 @@ def localize(
         taken = [*features, *(given[id(x)] for x in used)]
         x, scores = block(taken if len(taken) > 1 else taken[0])
         features = [x]
-        goodness.append(scores)
+        outputs.append(scores)
     return ForwardOnlyModel(
         inputs,
-        goodness,
+        outputs,
         contribution=contribution,
         layer_clipnorm=layer_clipnorm,
         layer_metrics=layer_metrics,

@@ -14,7 +14,7 @@ from keras_ff.types import Config
 from keras_ff.types import Path
 
 
-class ExactSaving:
+class ExactSaving(keras_private.ModelMixin):
     """What Keras's own saving forgets of a model.
 
     A model that is loaded, unpickled or deeply copied goes on training as the

@@ -1,3 +1,5 @@
+from typing import Any
+
 from keras_ff.layers.masks import with_mask
 
 
@@ -14,8 +16,8 @@ class LocalCall:
     def __init__(self, index, layer, args, kwargs, give):
         self.index = index
         self.layer = layer
-        self._args = args
-        self._kwargs = kwargs
+        self._args: Any = args
+        self._kwargs: Any = kwargs
         self._give = give
 
     def __call__(self, **kwargs):

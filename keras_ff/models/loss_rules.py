@@ -12,7 +12,7 @@ from keras_ff.models.of_keras import option
 
 _NO_LOGITS = "takes probabilities, goodness is logits"
 # Of Keras's own losses, those that goodness does not serve, and why.
-_UNFIT = {
+_UNFIT: dict[str | None, str] = {
     "kl_divergence": _NO_LOGITS,
     "dice": _NO_LOGITS,
     "tversky": _NO_LOGITS,
@@ -22,7 +22,7 @@ _UNFIT = {
     "ctc": "scores sequences",
 }
 # What those of Keras's own losses learn that do not tell classes apart.
-_TASKS = {
+_TASKS: dict[str | None, str] = {
     "binary_crossentropy": "multi_label",
     "binary_focal_crossentropy": "multi_label",
     "hinge": "multi_label",

@@ -79,7 +79,8 @@ def yes_or_no(given):
         names = ("accuracy", "acc", "binary_accuracy")
         if isinstance(metric, str) and metric in names:
             return metrics.BinaryAccuracy(name=metric, threshold=0.0)
-        if type(metric) is metrics.BinaryAccuracy and metric.threshold == 0.5:
+        found = getattr(metric, "threshold", None)
+        if type(metric) is metrics.BinaryAccuracy and found == 0.5:
             raise ValueError(
                 "Metrics see goodness, which are logits, and a logit of 0 is "
                 "a probability of 0.5. Received: BinaryAccuracy(threshold="

@@ -1,4 +1,6 @@
 import functools
+from collections.abc import Collection
+from typing import Any
 
 import keras
 from keras import tree
@@ -20,7 +22,7 @@ class Plan:
         kept: set of the keys of tensors that are used after the plan, too.
     """
 
-    def __init__(self, nodes, numbers, kept=frozenset()):
+    def __init__(self, nodes, numbers, kept: Collection[Any] = frozenset()):
         self.operations = [node.operation for node in nodes]
         self._nodes = nodes
         self._numbers = numbers

@@ -16,7 +16,9 @@ def all_parts_shown(model):
     activation: no head and no normalization.
     """
     layers = [x for x in all_layers(model) if isinstance(x, CompositeLayer)]
-    hidden = [(vars(layer), vars(layer).get("layers")) for layer in layers]
+    hidden = [
+        (layer.__dict__, layer.__dict__.get("layers")) for layer in layers
+    ]
     shown = [_parts(layer) for layer in layers]
     try:
         for (attributes, _), parts in zip(hidden, shown):

@@ -1,4 +1,5 @@
 import contextlib
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ def unregistered(model):
     """
     layers = list(keras_private.all_layers(model))
     classes = {type(x) for x in (*layers, model.contribution)}
-    known = {found.__name__: found for found in classes}
+    known: dict[str, Any] = {found.__name__: found for found in classes}
     renamed = []
     for layer in layers:
         if isinstance(layer, keras.layers.Lambda):

@@ -82,8 +82,8 @@ class SupervisedContrast(LocalObjective):
         self,
         weight: float = 1.0,
         temperature: float = 0.2,
-        units: int | None = 128,
-        pooling: int | str | None = 4,
+        units: int = 128,
+        pooling: int | str = 4,
         data_format: DataFormat | None = None,
         **kwargs: Any,
     ) -> None:

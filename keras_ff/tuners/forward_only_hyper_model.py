@@ -12,9 +12,7 @@ from keras_ff.layers import Whitening2D
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.methods import Method
 from keras_ff.models import adapt_whitening
-from keras_ff.tuners.reliable.keras_tuner_private import FatalError
-from keras_ff.tuners.reliable.keras_tuner_private import FatalTypeError
-from keras_ff.tuners.reliable.keras_tuner_private import FatalValueError
+from keras_ff.tuners.reliable import keras_tuner_private
 from keras_ff.tuners.trial_backup import TrialBackup
 from keras_ff.types import Data
 
@@ -233,7 +231,7 @@ and `"deep_supervision"` |
         **kwargs: Any,
     ) -> Any:
         if "batch_size" in kwargs:
-            raise FatalValueError(
+            raise keras_tuner_private.FatalValueError(
                 "The batch size is a hyperparameter. Received: batch_size="
                 f"{kwargs['batch_size']}. To fix it, register "
                 "`space.Fixed('batch_size', ...)` in the HyperParameters that "
@@ -241,7 +239,7 @@ and `"deep_supervision"` |
             )
         if "epochs" in hp.values:
             if "tuner/epochs" in hp.values:
-                raise FatalValueError(
+                raise keras_tuner_private.FatalValueError(
                     "Hyperband decides the number of epochs itself. Received: "
                     "a space with `epochs`. Leave it out."
                 )
@@ -271,7 +269,7 @@ and `"deep_supervision"` |
             history = model.fit(
                 **data, callbacks=[*callbacks, backup], **kwargs
             )
-        except FatalError:
+        except keras_tuner_private.FatalError:
             # The search ends here, and goes on here.
             raise
         except Exception:
@@ -300,7 +298,7 @@ def _refuse_without_parent(hp):
     for known in hp.space:
         if known.conditions and known.name in free:
             values = list(known.conditions[-1].values)
-            raise FatalValueError(
+            raise keras_tuner_private.FatalValueError(
                 f"`{known.name}` is a hyperparameter of some methods only, so "
                 "that it must be registered with them. Received: a space "
                 "where it has no parent. Register it with the arguments "
@@ -308,7 +306,7 @@ def _refuse_without_parent(hp):
             )
 
 
-def _several(names):
+def _several(names: Any) -> list[Any]:
     """One, or more, as a list."""
     return list(names) if isinstance(names, (list, tuple)) else [names]
 
@@ -318,7 +316,7 @@ def _data(batch_size, x, y, validation_data, kwargs):
     if callable(x) and y is None:
         parts = x(batch_size=batch_size)
         if not isinstance(parts, tuple) or len(parts) < 2:
-            raise FatalTypeError(
+            raise keras_tuner_private.FatalTypeError(
                 "The function that makes the data must return (train, "
                 f"validation). Received: {parts!r}"
             )
@@ -328,14 +326,14 @@ def _data(batch_size, x, y, validation_data, kwargs):
             x=x, y=y, validation_data=validation_data, batch_size=batch_size
         )
     else:
-        raise FatalTypeError(
+        raise keras_tuner_private.FatalTypeError(
             "The batch size is tuned, so the data must be arrays `x, y`, or a "
             "function `batch_size -> (train, validation)` that batches a "
             f"pipeline. Received: x of type {type(x).__name__}, y of type "
             f"{type(y).__name__}"
         )
     if data["validation_data"] is None and not kwargs.get("validation_split"):
-        raise FatalValueError(
+        raise keras_tuner_private.FatalValueError(
             "Trials are compared on validation data. Received none: give "
             "`validation_data` or `validation_split`, or let the function "
             "return (train, validation)."

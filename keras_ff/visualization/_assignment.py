@@ -54,11 +54,11 @@ def assignment(
     """
     shares = as_shares(shares)
     num_channels, num_classes = shares.shape
-    order = channel_order(shares) if order is None else np.asarray(order)
-    if sorted(order.ravel().tolist()) != list(range(num_channels)):
+    rows = channel_order(shares) if order is None else np.asarray(order)
+    if sorted(rows.ravel().tolist()) != list(range(num_channels)):
         raise ValueError(
             f"`order` must hold every channel from 0 to {num_channels - 1} "
-            f"once. Received: order={order.tolist()}"
+            f"once. Received: order={rows.tolist()}"
         )
     class_names = class_names_or_numbers(class_names, num_classes)
     if not 0 < vmax <= 1:
@@ -66,7 +66,7 @@ def assignment(
 
     ax = style.get_axes(ax)
     image = ax.imshow(
-        shares[order],
+        shares[rows],
         cmap="cividis",
         vmin=0,
         vmax=vmax,

@@ -58,11 +58,11 @@ def class_activation(
 
     - [Ghader et al., 2026](https://arxiv.org/abs/2606.09928), Eq. 7
     """
-    layer = _local_layer(model, layer)
-    shares = as_shares(layer)
+    found = _local_layer(model, layer)
+    shares = as_shares(found)
     num_channels, num_classes = shares.shape
     class_names = class_names_or_numbers(class_names, num_classes)
-    activity = _activity(model, layer, image)
+    activity = _activity(model, found, image)
     predicted = int(np.argmax(activity @ shares))
     order = channel_order(shares)
     classes = shares.argmax(axis=1)[order]
@@ -89,7 +89,7 @@ def class_activation(
     ax.text(
         1.0,
         1.01,
-        f"predicted by {layer.name}: {class_names[predicted]}",
+        f"predicted by {found.name}: {class_names[predicted]}",
         color=vermilion,
         fontsize=style.TEXT_SIZE,
         horizontalalignment="right",

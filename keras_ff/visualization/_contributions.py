@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ff.types import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.names import layer_names_or_numbers
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def contributions(
-    weights_per_epoch: np.ndarray,
+    weights_per_epoch: Tensor,
     names: Sequence[str] | None = None,
     kind: str = "area",
     first_epoch: int = 1,

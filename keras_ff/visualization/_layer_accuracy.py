@@ -49,35 +49,35 @@ def layer_accuracy(
     ```
     """
     names = list(names)
-    accuracies = np.asarray(accuracies, "float64")
-    if not names or accuracies.shape != (len(names),):
+    values = np.asarray(accuracies, "float64")
+    if not names or values.shape != (len(names),):
         raise ValueError(
             "`accuracies` must be one number a layer, for at least one layer. "
             f"Received: {len(names)} names and accuracies of shape "
-            f"{accuracies.shape}"
+            f"{values.shape}"
         )
-    if reference is not None and np.ndim(reference) == 0:
-        reference = ("backpropagation", reference)
     blue, vermilion = style.OKABE_ITO[:2]
     lines = []
     if combined is not None:
         lines.append(("combined", combined, blue, "-"))
-    if reference is not None:
+    if isinstance(reference, (tuple, list)):
         lines.append((*reference, vermilion, "--"))
-    _check_accuracies([*accuracies, *(line[1] for line in lines)])
+    elif reference is not None:
+        lines.append(("backpropagation", reference, vermilion, "--"))
+    _check_accuracies([*values, *(line[1] for line in lines)])
 
     ax = style.get_axes(ax)
     for label, height, color, dashes in lines:
         ax.axhline(height, color=color, linestyle=dashes, label=label, lw=2)
     places = np.arange(len(names))
-    ax.plot(places, accuracies, "o", color=style.INK, markersize=9)
+    ax.plot(places, values, "o", color=style.INK, markersize=9)
     ax.set_xlim(-0.5, len(names) - 0.5)
     style.name_axis(ax.xaxis, names)
-    heights = [*accuracies, *(line[1] for line in lines)]
+    heights = [*values, *(line[1] for line in lines)]
     margin = max(0.15 * (max(heights) - min(heights)), 0.01)
     # Room below for the numbers.
     ax.set_ylim(min(heights) - 1.5 * margin, max(heights) + margin)
-    style.number_points(ax, places, accuracies, below=True)
+    style.number_points(ax, places, values, below=True)
     style.decorate(ax, "local layer, from first to last", "accuracy")
     style.horizontal_grid(ax)
     style.percent_axis(ax.yaxis)

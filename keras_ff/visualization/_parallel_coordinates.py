@@ -72,7 +72,8 @@ def parallel_coordinates(
     columns = [_scale([p.get(n) for p in points]) for n in names]
     columns.append(_scale(list(map(float, scores)), log=False))
     if new_figure:
-        ax.figure.set_size_inches(1.6 + 1.05 * len(columns), 5.2)
+        # No part of another one.
+        ax.figure.set_size_inches(1.6 + 1.05 * len(columns), 5.2)  # pyright: ignore[reportAttributeAccessIssue]
     colors = colormaps["viridis"]
     # Of ranks, as one failure would make all others look alike.
     shades = np.linspace(0.9, 0.0, len(scores))[::-1]

@@ -69,7 +69,7 @@ class CutPlan:
         }
 
     def __repr__(self):
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (
                 "block",
                 "ends after",

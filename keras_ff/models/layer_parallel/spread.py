@@ -140,7 +140,8 @@ class Spread:
     def _compiled(self, function):
         if self._model.run_eagerly or not self._model.jit_compile:
             return function
-        return self._devices[0].compile(function)
+        # Of JAX: `refusals` has no model that PyTorch would compile.
+        return self._devices[0].compile(function)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _start(self, values, data):
         model, device = self._model, self._devices[0]

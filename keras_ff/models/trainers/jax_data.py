@@ -44,8 +44,9 @@ class PlacedBatches(keras_private.DataAdapter):
         # Keras would cut data for the processes as a stream, so that some
         # got a batch more than others, for which it then waited.
         with undistributed():
+            x, y, sample_weight = data
             self.adapter = keras_private.data_adapter(
-                *data, batch_size, steps, shuffle, class_weight
+                x, y, sample_weight, batch_size, steps, shuffle, class_weight
             )
         self._data = data
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 
 from keras_ff import keras_private
@@ -6,6 +8,9 @@ from keras_ff.models.trainers.stages import Stages
 
 class JaxStages(Stages):
     """How loops on JAX run in stages."""
+
+    # What an epoch began with.
+    _first_state: Any = None
 
     def _function_in_stages(self, spread):
         def function(state, iterator):

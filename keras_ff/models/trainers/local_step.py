@@ -32,7 +32,7 @@ class Learned(NamedTuple):
     kept: Any
 
 
-class LocalStep:
+class LocalStep(keras_private.ModelMixin):
     """The part of the local step that no backend has to know.
 
     A batch is sound if its labels are classes and its losses and gradients

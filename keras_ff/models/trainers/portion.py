@@ -1,3 +1,5 @@
+from typing import Any
+
 from keras import ops
 
 
@@ -18,7 +20,7 @@ class Portion:
     def __init__(self, samples, weight, totals):
         self.samples = samples
         self._own = samples, weight
-        self._totals = totals
+        self._totals: Any = totals
 
     def share(self, value, loss=None):
         """What a value of this device adds to that of the whole batch.
@@ -45,10 +47,14 @@ class Portion:
     def _divisor(self, loss=None):
         if callable(self._totals):
             self._totals = self._totals()
-        return divisor(loss, *self._totals)
+        samples, weight = self._totals
+        return divisor(loss, samples, weight)
 
 
 def divisor(loss, samples, weight):
     """What a loss, or `None` for a mean, divides the sum of losses by."""
-    divisors = {"sum": 1.0, "mean_with_sample_weight": weight}
+    divisors: dict[str | None, Any] = {
+        "sum": 1.0,
+        "mean_with_sample_weight": weight,
+    }
     return divisors.get(getattr(loss, "reduction", None), samples)

@@ -1,9 +1,10 @@
 import keras
 
+from keras_ff import keras_private
 from keras_ff.models.trainers.tensorflow_replicas import replicas_of
 
 
-class TensorFlowLoops:
+class TensorFlowLoops(keras_private.ModelMixin):
     """Keras's loops on TensorFlow, of which nothing is repeated."""
 
     def predict_on_batch(self, x):

@@ -3,13 +3,14 @@ import threading
 import keras
 import tensorflow as tf
 
+from keras_ff import keras_private
 from keras_ff.models.trainers.portion import Portion
 
 # A strategy runs the step of every replica in a thread, in turns.
 _replica = threading.local()
 
 
-class TensorFlowReplicas:
+class TensorFlowReplicas(keras_private.ModelMixin):
     """Lets the replicas of a `tf.distribute` strategy share every batch.
 
     What Keras does with it: it cuts batches up, a small one so that some

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 from torch import distributed
 
@@ -49,7 +51,7 @@ class TorchGroup:
 
         return sums
 
-    def gather(self, value):
+    def gather(self, value) -> list[Any]:
         """The values of all processes, any that `pickle` knows, a list."""
         values = [None] * self.size
         self._run(distributed.all_gather_object, values, value)

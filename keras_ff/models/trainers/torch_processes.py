@@ -19,7 +19,7 @@ from keras_ff.types import Config
 from keras_ff.types import Data
 
 
-class TorchProcesses:
+class TorchProcesses(keras_private.ModelMixin):
     """Lets the processes of `torch.distributed` train one model together.
 
     Every process takes its share of a batch. The gradients of a layer are

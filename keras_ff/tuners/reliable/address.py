@@ -35,5 +35,5 @@ def _is_loopback(host):
     except OSError:
         return False
     # The scope of an IPv6 address is no part of it.
-    ips = {entry[4][0].partition("%")[0] for entry in found}
+    ips = {str(entry[4][0]).partition("%")[0] for entry in found}
     return all(ipaddress.ip_address(ip).is_loopback for ip in ips)

@@ -10,15 +10,16 @@ from keras_tuner import HyperParameters
 
 from keras_ff.tuners.reliable import keras_tuner_private
 from keras_ff.tuners.reliable.address import address
-from keras_ff.tuners.reliable.keras_tuner_private import Trial
-from keras_ff.tuners.reliable.keras_tuner_private import TrialStatus
 from keras_ff.tuners.reliable.keras_tuner_private import message
 
 HEAR = "/keras_ff.Chief/Hear"
 # What a call says of who calls.
 WORKER = "keras-ff-worker-bin"
 SECRET = "keras-ff-secret-bin"
-FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+FINISHED = (
+    keras_tuner_private.TrialStatus.COMPLETED,
+    keras_tuner_private.TrialStatus.FAILED,
+)
 
 
 class Chief(keras_tuner_private.Servicer):
@@ -146,14 +147,17 @@ class Chief(keras_tuner_private.Servicer):
         if self._error is not None:
             oracle.tuner_ids.discard(worker)
             self.stop_triggered = True
-            trial = Trial(HyperParameters(), status=TrialStatus.STOPPED)
+            trial = keras_tuner_private.Trial(
+                HyperParameters(),
+                status=keras_tuner_private.TrialStatus.STOPPED,
+            )
         else:
             self._hand_over(worker)
             trial = oracle.create_trial(worker)
-            if trial.status == TrialStatus.STOPPED:
+            if trial.status == keras_tuner_private.TrialStatus.STOPPED:
                 if oracle.ongoing_trials:
                     # Their workers may yet be lost.
-                    trial.status = TrialStatus.IDLE
+                    trial.status = keras_tuner_private.TrialStatus.IDLE
                     oracle.tuner_ids.add(worker)
                 else:
                     self.stop_triggered = True
@@ -183,7 +187,7 @@ class Chief(keras_tuner_private.Servicer):
         return message("UpdateTrialResponse", trial=trial.to_proto())
 
     def EndTrial(self, request, context):
-        trial = Trial.from_proto(request.trial)
+        trial = keras_tuner_private.Trial.from_proto(request.trial)
         if self._has(context, trial.trial_id):
             trial.message = self._error_message(trial)
             try:
@@ -196,7 +200,10 @@ class Chief(keras_tuner_private.Servicer):
         return message("EndTrialResponse")
 
     def _error_message(self, trial):
-        if trial.status not in (TrialStatus.INVALID, TrialStatus.FAILED):
+        if trial.status not in (
+            keras_tuner_private.TrialStatus.INVALID,
+            keras_tuner_private.TrialStatus.FAILED,
+        ):
             return None
         folder = keras_tuner_private.trial_folder(self.oracle, trial.trial_id)
         path = os.path.join(folder, "error.txt")

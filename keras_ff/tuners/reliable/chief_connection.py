@@ -6,7 +6,6 @@ import grpc
 from keras_ff.tuners.reliable import address
 from keras_ff.tuners.reliable import chief
 from keras_ff.tuners.reliable import keras_tuner_private
-from keras_ff.tuners.reliable.keras_tuner_private import FatalRuntimeError
 
 
 class ChiefConnection:
@@ -21,9 +20,9 @@ class ChiefConnection:
     def __init__(self, client, timeout, secret=None):
         self.address = address.address()
         self._timeout = timeout
-        self._metadata = [(chief.WORKER, client.tuner_id.encode())]
+        self._metadata = ((chief.WORKER, client.tuner_id.encode()),)
         if secret is not None:
-            self._metadata.append((chief.SECRET, secret))
+            self._metadata += ((chief.SECRET, secret),)
         self._channel = grpc.insecure_channel(
             self.address,
             options=[
@@ -89,7 +88,7 @@ class ChiefConnection:
             )
         except grpc.RpcError as error:
             # Fatal: an ordinary error would count as the trial's.
-            raise FatalRuntimeError(
+            raise keras_tuner_private.FatalRuntimeError(
                 f"The chief at {self.address} {self._reason(error)}"
             ) from error
 

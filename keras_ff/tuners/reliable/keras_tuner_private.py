@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import threading
+from typing import TYPE_CHECKING
 
 import keras_tuner
 from keras_tuner.errors import FatalError as FatalError
@@ -164,7 +165,14 @@ def trial_folder(oracle, trial_id):
     return oracle._get_trial_dir(trial_id)
 
 
-class Hooks:
+if TYPE_CHECKING:
+    # What a mixin for tuners finds beside its own.
+    TunerMixin = keras_tuner.Tuner
+else:
+    TunerMixin = object
+
+
+class Hooks(TunerMixin):
     """What KerasTuner asks a tuner while it is made, by names of ours.
 
     A base class for a mixin in front of a tuner's class.

@@ -14,8 +14,6 @@ from keras_ff.tuners.reliable.address import shared_secret
 from keras_ff.tuners.reliable.chief import FINISHED
 from keras_ff.tuners.reliable.chief import Chief
 from keras_ff.tuners.reliable.chief_connection import ChiefConnection
-from keras_ff.tuners.reliable.keras_tuner_private import FatalValueError
-from keras_ff.tuners.reliable.keras_tuner_private import Trial
 from keras_ff.tuners.reliable.logged_names import declares
 from keras_ff.tuners.reliable.logged_names import logged_names
 from keras_ff.types import Config
@@ -188,7 +186,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
     def _refuse_without_objective(self, logged):
         missing = [n for n in self._objectives() if n not in logged]
         if missing:
-            raise FatalValueError(
+            raise keras_tuner_private.FatalValueError(
                 f"The objective {', '.join(missing)} is not logged, so trials "
                 f"cannot be compared by it. Logged: {', '.join(logged)}. Give "
                 "`objective` one of these names (those with `val_` need "
@@ -216,13 +214,13 @@ class ReliableSearch(keras_tuner_private.Hooks):
         self._was_idle = True
         super().pre_create_trial()
 
-    def on_trial_begin(self, trial: Trial) -> None:
+    def on_trial_begin(self, trial: keras_tuner_private.Trial) -> None:
         self._was_idle = False
         super().on_trial_begin(trial)
 
     def on_epoch_end(
         self,
-        trial: Trial,
+        trial: keras_tuner_private.Trial,
         model: keras.Model,
         epoch: int,
         logs: dict[str, float] | None = None,
@@ -236,9 +234,9 @@ class ReliableSearch(keras_tuner_private.Hooks):
             )
         super().on_epoch_end(trial, model, epoch, logs)
         if self._logs_every_epoch:
-            self._refuse_without_objective(list(logs))
+            self._refuse_without_objective(list(logs or ()))
 
-    def on_trial_end(self, trial: Trial) -> None:
+    def on_trial_end(self, trial: keras_tuner_private.Trial) -> None:
         if trial.trial_id == self._lost_trial:
             # Its heir ends it.
             self._lost_trial = None
@@ -257,7 +255,7 @@ class ReliableSearch(keras_tuner_private.Hooks):
             keras_tuner_private.save_json(self.settings_path(), self._settings)
             super().save()
 
-    def get_state(self) -> Config:
+    def get_state(self) -> Config | None:
         return self._settings
 
     def reload(self) -> None:
