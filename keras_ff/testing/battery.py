@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
@@ -35,7 +36,7 @@ def run(checks: list[Callable], subject, skip: Iterable[str]) -> list[str]:
             with policy("float32"):
                 applied = check(subject)
         except Exception as error:
-            failure = error
+            failure: Any = error
             if not isinstance(error, CheckFailure):
                 failure = _raised(check, error)
             failure.check, failure.subject = check.__name__, str(subject)
@@ -59,7 +60,7 @@ def _raised(check, error):
 
 
 def demand(
-    holds: bool, wrong: str, found: object, expected: object, mend: str
+    holds: object, wrong: str, found: object, expected: object, mend: str
 ) -> None:
     """Raises `CheckFailure` if something does not hold."""
     if not holds:

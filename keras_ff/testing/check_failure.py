@@ -20,8 +20,8 @@ class CheckFailure(AssertionError):
     ```
     """
 
-    check = None
-    subject = None
+    check: str | None = None
+    subject: str | None = None
 
     def __init__(
         self, wrong: str, found: object, expected: object, mend: str

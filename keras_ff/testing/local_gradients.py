@@ -165,7 +165,8 @@ def sample_weights(subject) -> bool:
         restore(learner, before)
         train(subject.local, x, subject.y, subject.weights)
         found.append(state(learner))
-    wrong = gap(learner.variables, *found, before)
+    first, second = found
+    wrong = gap(learner.variables, first, second, before)
     demand(
         not wrong,
         "samples of weight zero change what is learned from the others",

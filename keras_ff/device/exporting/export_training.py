@@ -197,7 +197,7 @@ def _roots(modules):
     """The folders from which modules were imported, and those set before."""
     found = [os.environ.get("PYTHONPATH", "")]
     for name in modules:
-        file = pathlib.Path(sys.modules[name].__file__)
+        file = pathlib.Path(str(sys.modules[name].__file__))
         levels = name.count(".") + (file.name == "__init__.py")
         found.append(str(file.parents[levels]))
     return [folder for folder in dict.fromkeys(found) if folder]

@@ -72,7 +72,8 @@ def _depthwise_conv2d(op, grad):
     windows = _windows(op, x.shape, (height, width))
     padded = windows.padded(x)
     grad = tf.reshape(grad, (-1, *windows.outer, channels, multiplier))
-    parts = [grad[..., m] for m in range(multiplier)]
+    # TensorFlow's hints know no ellipsis in a tuple.
+    parts = [grad[..., m] for m in range(multiplier)]  # pyright: ignore[reportArgumentType]
     of_kernel = []
     for position in windows.positions:
         seen = windows.seen(padded, position)

@@ -1,5 +1,7 @@
 """The local step of one layer, as a program of its own."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -52,7 +54,7 @@ class TrainSignature:
             )
         state = self._optimizer.variables if self._optimizer else []
         batch = labels[0][0]
-        specs = {
+        specs: dict[str, Any] = {
             f"features_{i}": ((batch, *tensors[key][1]), tensors[key][2])
             for i, key in enumerate(self._takes)
         }
