@@ -81,9 +81,8 @@ def export_training(
     """
     if format != "litert":
         raise ValueError(
-            "`format` must be 'litert'. ONNX Runtime's ordinary build has no "
-            "kernels for what changes while a program runs, and its export "
-            "knows one function a file. Received: "
+            "`format` must be 'litert': other runtimes are not tried yet. "
+            "`model.export` has more formats, for prediction. Received: "
             f"format={format!r}"
         )
     check_integer("batch_size", batch_size, minimum=1)
