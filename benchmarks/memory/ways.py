@@ -9,6 +9,8 @@ import keras_ff
 from benchmarks.memory.networks import NUM_CLASSES
 
 PARTS = 4
+# What blocks are planned for, about the batch that is measured.
+PLANNED = 32
 BLOCKS = (2, 4, 8, 16)
 
 
@@ -40,10 +42,10 @@ def local(number):
     """`localize` into a number of blocks, or as many as there can be."""
 
     def way(make):
-        network = make()
-        return Way(
-            _compiled(keras_ff.models.localize(network, NUM_CLASSES, number))
+        model = keras_ff.models.localize(
+            make(), NUM_CLASSES, number, batch_size=PLANNED
         )
+        return Way(_compiled(model))
 
     return way
 

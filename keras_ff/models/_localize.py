@@ -29,7 +29,7 @@ def localize(
     cut: int | str | Sequence[str] = 4,
     goodness: Callable[[int], keras.layers.Layer] | None = None,
     by: str = "memory",
-    batch_size: int = 32,
+    batch_size: int = 64,
     *,
     contribution: Contribution | None = None,
     layer_clipnorm: float | None = None,
@@ -64,7 +64,7 @@ def localize(
         by: what a number of blocks makes even: `"memory"`, so that the
             largest needs the least, or `"weights"`. Defaults to `"memory"`.
         batch_size: int, samples of a step, as `cut_plan` counts them.
-            Defaults to `32`.
+            Defaults to `64`.
         contribution, layer_clipnorm, layer_metrics, name: as in
             `ForwardOnlyModel`.
 

@@ -40,7 +40,6 @@ from keras_ff.models.training_data import check_samples
 from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
-from keras_ff.models.voting import keep_voting
 from keras_ff.models.voting import start_voting
 from keras_ff.types import Config
 from keras_ff.types import Data
@@ -370,7 +369,6 @@ class LocalLossModel(
         if self.train_function is None:
             start_lora(self)
             start_voting(self)
-            keep_voting(self)
         results = super().train_on_batch(
             x,
             y,

@@ -100,7 +100,7 @@ class Readout(keras.layers.Layer):
             trainable=False,
         )
         # One for a layer that never learned though others did; minus one for
-        # one that did on single batches, or whose head was made otherwise.
+        # one whose head was made otherwise.
         self.silent = self.add_weight(
             name="silent",
             shape=(num_layers,),

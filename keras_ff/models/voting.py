@@ -31,21 +31,6 @@ def start_voting(model):
     readout.contribution_weights.assign(of_voters(readout, initial))
 
 
-def keep_voting(model):
-    """Layers that learn now keep their say when they are frozen later.
-
-    Batches that are trained on one by one make no epoch that would tell.
-
-    Args:
-        model: a `LocalLossModel` that is about to train.
-    """
-    readout = model._readout
-    layers = map(producer, goodness_tensors(model, readout))
-    learns = np.array([not _is_frozen(layer) for layer in layers])
-    silent = _numpy(readout.silent)
-    readout.silent.assign(np.where(learns & (silent == 0), -1.0, silent))
-
-
 def of_voters(readout, weights):
     """Weights of the layers without a say go to the others.
 

@@ -137,19 +137,6 @@ def test_training_on_batches_counts():
 
 
 @once
-@pytest.mark.parametrize("train", ["fit", "train_on_batch"])
-def test_frozen_after_single_batches_it_counts(train):
-    model = dense_model(3)
-    model.compile("adam")
-    model.train_on_batch(X, Y)
-    for layer in model.local_layers[:2]:
-        layer.trainable = False
-    model.compile("adam")
-    getattr(model, train)(X, Y)
-    assert model.contribution.weights.tolist() == [1, 1, 1]
-
-
-@once
 def test_before_any_training_all_count():
     model = frozen_in_front()
     assert model.contribution.weights.tolist() == [1, 1, 1]

@@ -105,7 +105,7 @@ class CutPlan:
 
 
 def cut_plan(
-    model: keras.Model, n: int, by: str = "memory", batch_size: int = 32
+    model: keras.Model, n: int, by: str = "memory", batch_size: int = 64
 ) -> CutPlan:
     """Where `localize` cuts a model into a number of blocks.
 
@@ -121,7 +121,7 @@ def cut_plan(
             activations that it computes and takes in, and the gradients of
             all blocks up to it) or `"weights"`. Defaults to `"memory"`.
         batch_size: int, samples of a step, which the memory depends on: the
-            more there are, the less gradients weigh. Defaults to `32`.
+            more there are, the less gradients weigh. Defaults to `64`.
 
     Returns:
         A `CutPlan`: `plan.blocks` with the weights, activations and
@@ -144,7 +144,7 @@ def cut_plan(
     return plan_of(flat_model(model).graph, n, by, batch_size)
 
 
-def plan_of(graph, n, by="memory", batch_size=32):
+def plan_of(graph, n, by="memory", batch_size=64):
     """The `CutPlan` of a graph in which no model is nested."""
     if by not in BY:
         raise ValueError(f"`by` must be one of {BY}. Received: by={by!r}")
