@@ -25,7 +25,7 @@ from keras.src.trainers.data_adapters.data_adapter import (
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.tree import register_tree_node_class
 
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Tensor
 
 if TYPE_CHECKING:
     # What mixins for models find beside their own.

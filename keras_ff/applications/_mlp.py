@@ -5,7 +5,7 @@ import keras
 from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
 from keras_ff.methods import Method
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 
 @architecture("dense")

@@ -6,7 +6,7 @@ from keras_ff.applications.architecture import architecture
 from keras_ff.applications.builder import Builder
 from keras_ff.layers.average_pooling2d import AveragePooling2D
 from keras_ff.methods import Method
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 
 @architecture("conv")

@@ -15,7 +15,7 @@ from keras_ff.layers.conv2d import Conv2D
 from keras_ff.layers.max_pooling2d import MaxPooling2D
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.methods import Method
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 # Channels of each convolution, and whether its map is pooled.
 CONVOLUTIONS = (

@@ -12,7 +12,7 @@ from keras_ff.folder_lock import FolderLock
 from keras_ff.models.trainers import process_index
 from keras_ff.models.trainers import scope_of
 from keras_ff.models.trainers import whole_weights
-from keras_ff.types import Path
+from keras_ff.type_aliases import Path
 
 CURE = "Give another folder, or remove these files to train anew."
 

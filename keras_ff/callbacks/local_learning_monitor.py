@@ -12,7 +12,7 @@ from keras_ff.files import check_folder
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models.trainers import process_index
 from keras_ff.models.trainers import whole_weights
-from keras_ff.types import Path
+from keras_ff.type_aliases import Path
 from keras_ff.visualization import directions
 from keras_ff.visualization import shares
 

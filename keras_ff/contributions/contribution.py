@@ -4,7 +4,7 @@ from typing import Self
 import keras
 import numpy as np
 
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 
 class Statistics(Protocol):

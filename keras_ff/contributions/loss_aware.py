@@ -3,7 +3,7 @@ import numpy as np
 
 from keras_ff.contributions.contribution import Contribution
 from keras_ff.contributions.contribution import Statistics
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

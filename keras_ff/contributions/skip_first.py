@@ -2,7 +2,7 @@ import keras
 import numpy as np
 
 from keras_ff.contributions.contribution import Contribution
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

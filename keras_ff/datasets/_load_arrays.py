@@ -5,7 +5,7 @@ from keras_ff.datasets import sources
 from keras_ff.datasets.splits import Splits
 from keras_ff.datasets.splits import check_validation_split
 from keras_ff.datasets.splits import hold_out
-from keras_ff.types import Path
+from keras_ff.type_aliases import Path
 
 
 def load_arrays(

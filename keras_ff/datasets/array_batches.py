@@ -13,7 +13,7 @@ from keras_ff.checks import check_integer
 from keras_ff.datasets.digest import digest
 from keras_ff.datasets.extras import import_tensorflow
 from keras_ff.datasets.share_of import share_of
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Tensor
 
 
 class ArrayBatches(keras.utils.PyDataset):

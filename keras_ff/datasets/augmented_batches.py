@@ -4,8 +4,8 @@ from keras import tree
 
 from keras_ff.checks import check_integer
 from keras_ff.datasets.array_batches import ArrayBatches
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 class AugmentedBatches(ArrayBatches):

@@ -11,7 +11,7 @@ from keras_ff.datasets.extras import import_tensorflow
 from keras_ff.datasets.splits import Splits
 from keras_ff.datasets.splits import check_validation_split
 from keras_ff.datasets.streamed_batches import streamed_batches
-from keras_ff.types import Path
+from keras_ff.type_aliases import Path
 
 
 def load(

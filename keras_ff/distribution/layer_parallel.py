@@ -4,7 +4,7 @@ import keras
 
 from keras_ff import keras_private
 from keras_ff.checks import check_integer
-from keras_ff.types import Shape
+from keras_ff.type_aliases import Shape
 
 
 class LayerParallel(keras_private.Distribution):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ff.types import Config
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

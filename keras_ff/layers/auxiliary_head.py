@@ -13,9 +13,9 @@ from keras_ff.layers.masks import pass_masks
 from keras_ff.layers.masks import with_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
-from keras_ff.types import Config
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

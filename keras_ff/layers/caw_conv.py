@@ -8,13 +8,13 @@ from keras_ff.layers.channel_class_assignment import ChannelClassAssignment
 from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.kernel_layer import KernelLayer
 from keras_ff.layers.local_layer import Objectives
-from keras_ff.types import Activation
-from keras_ff.types import Constraint
-from keras_ff.types import DataFormat
-from keras_ff.types import Initializer
-from keras_ff.types import Normalization
-from keras_ff.types import Regularizer
-from keras_ff.types import Sizes
+from keras_ff.type_aliases import Activation
+from keras_ff.type_aliases import Constraint
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Initializer
+from keras_ff.type_aliases import Normalization
+from keras_ff.type_aliases import Regularizer
+from keras_ff.type_aliases import Sizes
 
 
 class CAWConv(KernelLayer):

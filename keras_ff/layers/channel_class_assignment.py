@@ -14,11 +14,11 @@ from keras_ff.layers.masks import with_mask
 from keras_ff.regularizers import AssignmentEntropy
 from keras_ff.regularizers import AssignmentOrthogonality
 from keras_ff.regularizers import AssignmentRegularizer
-from keras_ff.types import Config
-from keras_ff.types import DataFormat
-from keras_ff.types import Initializer
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Initializer
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 AssignmentRegularizers: TypeAlias = (
     Literal["published"]

@@ -4,8 +4,8 @@ from keras import ops
 from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.layers.masks import masked_mean
 from keras_ff.layers.masks import with_mask
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

@@ -6,8 +6,8 @@ import keras
 
 from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import own_layers
-from keras_ff.types import Config
-from keras_ff.types import Shape
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Shape
 
 
 class CompositeLayer(keras.layers.Layer):

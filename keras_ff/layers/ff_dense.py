@@ -7,13 +7,13 @@ from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.kernel_layer import KernelLayer
 from keras_ff.layers.normalization import RMSFeatures
 from keras_ff.layers.squared_goodness import SquaredGoodness
-from keras_ff.types import Activation
-from keras_ff.types import Config
-from keras_ff.types import Constraint
-from keras_ff.types import Initializer
-from keras_ff.types import Regularizer
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Activation
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Constraint
+from keras_ff.type_aliases import Initializer
+from keras_ff.type_aliases import Regularizer
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

@@ -7,10 +7,10 @@ from keras_ff.dtypes import at_least_float32
 from keras_ff.keras_private import mask_of
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.masks import along
-from keras_ff.types import Config
-from keras_ff.types import DataFormat
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 class GoodnessHead(CompositeLayer):

@@ -4,12 +4,12 @@ import keras
 
 from keras_ff.layers.masks import with_mask
 from keras_ff.layers.pooled_head import PooledHead
-from keras_ff.types import Config
-from keras_ff.types import DataFormat
-from keras_ff.types import Initializer
-from keras_ff.types import Regularizer
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Initializer
+from keras_ff.type_aliases import Regularizer
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

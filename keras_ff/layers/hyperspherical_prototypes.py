@@ -14,11 +14,11 @@ from keras_ff.layers.pooled_head import PooledHead
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
-from keras_ff.types import Config
-from keras_ff.types import DataFormat
-from keras_ff.types import Initializer
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Initializer
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

@@ -11,10 +11,10 @@ from keras_ff.layers.delegate import Delegate
 from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.layers.normalization import serialize_normalization
-from keras_ff.types import Activation
-from keras_ff.types import Config
-from keras_ff.types import Normalization
-from keras_ff.types import Shape
+from keras_ff.type_aliases import Activation
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Normalization
+from keras_ff.type_aliases import Shape
 
 # By the number of axes besides batch and channels.
 _CHECKS: dict[int | None, Callable[..., None]] = {

@@ -9,8 +9,8 @@ from keras_ff.layers.local_layer import LocalLayer
 from keras_ff.layers.local_layer import Objectives
 from keras_ff.layers.normalization import get_normalization
 from keras_ff.layers.normalization import serialize_normalization
-from keras_ff.types import Config
-from keras_ff.types import Normalization
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Normalization
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

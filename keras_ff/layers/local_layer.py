@@ -22,9 +22,9 @@ from keras_ff.layers.masks import without_mask
 from keras_ff.layers.tracing import symbols
 from keras_ff.layers.tracing import trace
 from keras_ff.layers.tracing import without_history
-from keras_ff.types import Config
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 Objectives: TypeAlias = LocalObjective | Sequence[LocalObjective]
 

@@ -8,10 +8,10 @@ from keras_ff.keras_private import mask_of
 from keras_ff.layers.composite_layer import CompositeLayer
 from keras_ff.layers.goodness_head import score_dtype
 from keras_ff.layers.tracing import symbols
-from keras_ff.types import Config
-from keras_ff.types import Data
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Data
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 class LocalObjective(CompositeLayer):

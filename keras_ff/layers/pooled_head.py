@@ -8,10 +8,10 @@ from keras_ff.layers.goodness_head import GoodnessHead
 from keras_ff.layers.grid_average2d import GridAverage2D
 from keras_ff.layers.masks import hide
 from keras_ff.layers.masks import masked_mean
-from keras_ff.types import Config
-from keras_ff.types import DataFormat
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 
 class PooledHead(GoodnessHead):

@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_ff.checks import check_images
 from keras_ff.layers.map_order import in_backend_order
-from keras_ff.types import Config
-from keras_ff.types import Data
-from keras_ff.types import DataFormat
-from keras_ff.types import Shape
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Data
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Shape
+from keras_ff.type_aliases import Tensor
 
 CHUNK = 256
 

@@ -3,8 +3,8 @@ from keras import ops
 
 from keras_ff.labels import class_rows
 from keras_ff.losses.label_loss import LabelLoss
-from keras_ff.types import Config
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

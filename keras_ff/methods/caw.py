@@ -9,7 +9,7 @@ from keras_ff.layers import ChannelClassAssignment
 from keras_ff.layers.grid_average2d import GridAverage2D
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.methods.method import Method
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 
 class CAW(Method):

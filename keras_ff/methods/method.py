@@ -15,11 +15,11 @@ from keras_ff.layers.local_layer import Objectives
 from keras_ff.layers.local_objective import LocalObjective
 from keras_ff.losses import LocalCrossentropy
 from keras_ff.models import ForwardOnlyModel
-from keras_ff.types import Activation
-from keras_ff.types import Config
-from keras_ff.types import Initializer
-from keras_ff.types import Normalization
-from keras_ff.types import Sizes
+from keras_ff.type_aliases import Activation
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Initializer
+from keras_ff.type_aliases import Normalization
+from keras_ff.type_aliases import Sizes
 
 if TYPE_CHECKING:
     import keras_tuner

@@ -6,7 +6,7 @@ from keras_ff.labels import check_labels
 from keras_ff.labels import class_numbers
 from keras_ff.layers import HypersphericalPrototypes
 from keras_ff.models.forward_only_model import ForwardOnlyModel
-from keras_ff.types import Data
+from keras_ff.type_aliases import Data
 
 
 def adapt_prototypes(model: keras.Model, x: Data, y: Data) -> None:

@@ -6,7 +6,7 @@ from keras import ops
 from keras_ff import keras_private
 from keras_ff.layers import Whitening2D
 from keras_ff.layers.whitening2d import image_batches
-from keras_ff.types import Data
+from keras_ff.type_aliases import Data
 
 # More images change nothing.
 IMAGES = 5000

@@ -4,8 +4,8 @@ import zipfile
 import keras
 
 from keras_ff.models.local_loss_model import LocalLossModel
-from keras_ff.types import Config
-from keras_ff.types import Path
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Path
 
 # Keras stores members as they are. Weights that somebody compressed are
 # rarely half as large.

@@ -10,8 +10,8 @@ from keras_ff.layers.composite_layer import mark_shared_parts
 from keras_ff.models.compile_config import exclude_from_weight_decay
 from keras_ff.models.compile_config import portable
 from keras_ff.models.trainers import scope_of
-from keras_ff.types import Config
-from keras_ff.types import Path
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Path
 
 
 class ExactSaving(keras_private.ModelMixin):

@@ -24,8 +24,8 @@ from keras_ff.models.forward_only_model import Layers
 from keras_ff.models.training_data import are_arrays
 from keras_ff.models.training_data import as_array
 from keras_ff.models.training_data import check_samples
-from keras_ff.types import Data
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Data
+from keras_ff.type_aliases import Tensor
 
 # How many samples are looked at, and how much larger than the label features
 # may be: standardized ones stay below.

@@ -19,9 +19,9 @@ from keras_ff.models.pruned import pruned
 from keras_ff.models.training_data import check_samples
 from keras_ff.models.truncate import truncate
 from keras_ff.models.without_objectives import without_objectives
-from keras_ff.types import Data
-from keras_ff.types import Path
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Data
+from keras_ff.type_aliases import Path
+from keras_ff.type_aliases import Tensor
 
 Layers: TypeAlias = Sequence[keras.KerasTensor | keras.layers.Layer]
 

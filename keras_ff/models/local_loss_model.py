@@ -41,10 +41,10 @@ from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.voting import start_voting
-from keras_ff.types import Config
-from keras_ff.types import Data
-from keras_ff.types import Path
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Data
+from keras_ff.type_aliases import Path
+from keras_ff.type_aliases import Tensor
 
 
 class LocalLossModel(

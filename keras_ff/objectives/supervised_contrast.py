@@ -9,9 +9,9 @@ from keras_ff.layers import GoodnessProjection
 from keras_ff.layers.local_objective import LocalObjective
 from keras_ff.layers.unit_norm import unit_norm
 from keras_ff.layers.unit_norm import without_dead
-from keras_ff.types import Config
-from keras_ff.types import DataFormat
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import DataFormat
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

@@ -9,8 +9,8 @@ from keras import ops
 from keras_ff.checks import check_bool
 from keras_ff.checks import check_integer
 from keras_ff.checks import check_number
-from keras_ff.types import Config
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Tensor
 
 # The class scores of a projection head.
 EXCLUDE = (r"(^|/)projection/kernel$",)

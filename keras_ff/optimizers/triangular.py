@@ -3,8 +3,8 @@ from keras import ops
 
 from keras_ff.checks import check_integer
 from keras_ff.checks import check_number
-from keras_ff.types import Config
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from keras_ff.regularizers.assignment_regularizer import AssignmentRegularizer
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_ff")

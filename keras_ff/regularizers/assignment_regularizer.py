@@ -1,8 +1,8 @@
 import keras
 from keras import ops
 
-from keras_ff.types import Config
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Tensor
 
 
 class AssignmentRegularizer(keras.regularizers.Regularizer):

@@ -14,7 +14,7 @@ from keras_ff.methods import Method
 from keras_ff.models import adapt_whitening
 from keras_ff.tuners.reliable import keras_tuner_private
 from keras_ff.tuners.trial_backup import TrialBackup
-from keras_ff.types import Data
+from keras_ff.type_aliases import Data
 
 
 class ForwardOnlyHyperModel(keras_tuner.HyperModel):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.channel_order import channel_order
 from keras_ff.visualization.names import class_names_or_numbers

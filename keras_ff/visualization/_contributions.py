@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ff.types import Tensor
+from keras_ff.type_aliases import Tensor
 from keras_ff.visualization import style
 from keras_ff.visualization.names import layer_names_or_numbers
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 from keras_ff.visualization import style
 
 if TYPE_CHECKING:

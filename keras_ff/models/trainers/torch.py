@@ -9,7 +9,7 @@ from keras_ff.models.trainers.local_step import LocalStep
 from keras_ff.models.trainers.torch_group import TorchGroup
 from keras_ff.models.trainers.torch_processes import TorchProcesses
 from keras_ff.models.trainers.torch_stages import TorchStages
-from keras_ff.types import Data
+from keras_ff.type_aliases import Data
 
 
 class LocalTrainer(TorchProcesses, TorchStages, LocalStep):

@@ -15,8 +15,8 @@ from keras_ff.models.trainers.same import verbosity
 from keras_ff.models.trainers.torch_data import described
 from keras_ff.models.trainers.torch_data import shared
 from keras_ff.models.trainers.torch_group import TorchGroup
-from keras_ff.types import Config
-from keras_ff.types import Data
+from keras_ff.type_aliases import Config
+from keras_ff.type_aliases import Data
 
 
 class TorchProcesses(keras_private.ModelMixin):

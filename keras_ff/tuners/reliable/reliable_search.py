@@ -16,7 +16,7 @@ from keras_ff.tuners.reliable.chief import Chief
 from keras_ff.tuners.reliable.chief_connection import ChiefConnection
 from keras_ff.tuners.reliable.logged_names import declares
 from keras_ff.tuners.reliable.logged_names import logged_names
-from keras_ff.types import Config
+from keras_ff.type_aliases import Config
 
 CURE = "Give another `directory` or `project_name`, or `overwrite=True`."
 LOCK = "search.lock"

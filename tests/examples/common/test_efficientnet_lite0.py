@@ -15,7 +15,7 @@ def test_it_is_cut_where_its_maps_are_small():
     model = efficientnet_lite0((96, 96, 3), include_top=False, weights=None)
     # Published: 4.7 million weights with the top.
     assert model.count_params() + 1280 * 1000 + 1000 == 4_694_024
-    plan = cut_plan(model, 4)
+    plan = cut_plan(model, 4, batch_size=1000)
     assert plan.cut == ["blocks_0_bn2", "blocks_1_bn2", "blocks_4_out"]
 
 
