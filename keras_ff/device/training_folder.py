@@ -69,7 +69,11 @@ def read_weights(file, manifest):
         ValueError: if it is damaged or does not fit the programs.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        # `np.load` leaves a damaged file open that it opened itself.
+        with (
+            open(file, "rb") as opened,
+            np.load(opened, allow_pickle=False) as archive,
+        ):
             values = {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
         raise ValueError(

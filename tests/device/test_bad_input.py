@@ -1,0 +1,187 @@
+"""What is not sound changes no weight, and what is not whole is refused."""
+
+import json
+import os
+import shutil
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+from models.tiny_models import CLASSES
+from models.tiny_models import FEATURES
+from models.tiny_models import data
+from models.tiny_models import dense_model
+
+import keras_ff
+from keras_ff import layers
+from keras_ff.device import LiteRTTrainer
+from keras_ff.models import ForwardOnlyModel
+
+pytest.importorskip("ai_edge_litert")
+pytestmark = pytest.mark.only_on("tensorflow")
+BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    model = dense_model(2, dropout=0.3)
+    model.compile(keras.optimizers.SGD(0.1))
+    path = tmp_path_factory.mktemp("device") / "exported"
+    keras_ff.export_training(model, path, batch_size=BATCH, float16=True)
+    return path
+
+
+@pytest.fixture
+def folder(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "exported")
+
+
+def same(one, other):
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_batches_that_are_not_sound(exported):
+    trainer = LiteRTTrainer(exported)
+    x, y = data(BATCH)
+    hole = x.copy()
+    hole[2, 1] = np.nan
+    before = trainer.weights()
+    for message, batch in {
+        "must have the shape": (x[:, 1:], y),
+        "batches of 4": (x[:3], y[:3]),
+        "finite. Received: NaN.*position 2": (hole, y),
+        r"\[0, 3\). Received: 3": (x, y * 0 + 3),
+        "Labels must have the shape": (x, y[:2]),
+        "finite and not negative": (x, y, [1, 1, 1, -1]),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            trainer.train_on_batch(*batch)
+        assert same(before, trainer.weights()), message
+    with pytest.raises(ValueError, match="finite"):
+        trainer.set_weights({"contribution": [1.0, np.nan]})
+    trainer.train_on_batch(x, y)
+    assert not same(before, trainer.weights())
+    # The first layer is sound, the second is not.
+    name = next(n for n in before if n.startswith("local_1/dense"))
+    huge = np.full_like(before[name], 3e38)
+    trainer.set_weights({name: huge})
+    before = trainer.weights()
+    with pytest.raises(ValueError, match="layer 'local_1'.*not finite"):
+        trainer.train_on_batch(x, y)
+    assert same(before, trainer.weights())
+
+
+def test_a_killed_training_goes_on(exported, tmp_path):
+    x, y = data(4 * BATCH + 1)
+    straight = LiteRTTrainer(exported, weights=tmp_path / "a.npz")
+    straight.fit(x, y, epochs=2, save_every=1)
+    step = LiteRTTrainer.train_on_batch
+    steps = iter(range(6))
+
+    def killed(self, *batch):
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return step(self, *batch)
+
+    with mock.patch.object(LiteRTTrainer, "train_on_batch", killed):
+        with pytest.raises(KeyboardInterrupt):
+            LiteRTTrainer(exported, weights=tmp_path / "b.npz").fit(
+                x, y, epochs=2, save_every=1
+            )
+    resumed = LiteRTTrainer(exported, weights=tmp_path / "b.npz")
+    assert resumed.epoch == 1
+    history = resumed.fit(x, y, epochs=2, save_every=1)
+    assert len(history) == 1 and resumed.epoch == 2
+    # Weights were rounded to float16 on their way through the file.
+    for name, value in straight.weights().items():
+        np.testing.assert_allclose(resumed.weights()[name], value, atol=5e-3)
+    with np.load(tmp_path / "b.npz") as stored:
+        assert stored["local_0/dense/kernel"].dtype == "float16"
+
+
+def test_a_device_killed_while_it_writes(folder):
+    trainer = LiteRTTrainer(folder)
+    before = (folder / "weights.npz").read_bytes()
+    trainer.train_on_batch(*data(BATCH))
+    with mock.patch.object(os, "replace", side_effect=OSError("killed")):
+        with pytest.raises(OSError, match="unchanged"):
+            trainer.save()
+    assert (folder / "weights.npz").read_bytes() == before
+    assert len(os.listdir(folder)) == 6
+
+
+def test_folders_that_are_not_whole(folder):
+    def refused(message):
+        for read in (LiteRTTrainer, keras_ff.import_training):
+            with pytest.raises(ValueError, match=message):
+                read(folder)
+
+    weights = (folder / "weights.npz").read_bytes()
+    (folder / "weights.npz").write_bytes(weights[: len(weights) // 2])
+    refused("no whole file of weights")
+    np.savez(folder / "weights.npz", contribution=np.ones(2))
+    refused("lacks .*of another model")
+    program = folder / "train_1.tflite"
+    content = program.read_bytes()
+    program.unlink()
+    refused("train_1.tflite, the program of layer 'local_1', is missing")
+    program.write_bytes(content)
+    manifest = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(
+        json.dumps({**manifest, "version": 9})
+    )
+    refused("of version 9, this keras_ff reads version 1")
+    (folder / "training.json").write_text("{")
+    refused("damaged")
+    with pytest.raises(FileNotFoundError, match="no training.json"):
+        LiteRTTrainer(folder.parent)
+
+
+def test_weights_of_another_model(exported):
+    model = dense_model(1)
+    before = [keras.ops.convert_to_numpy(v) for v in model.variables]
+    with pytest.raises(ValueError, match="of another model"):
+        keras_ff.import_training(exported, model)
+    for variable, value in zip(model.variables, before):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_what_is_not_exported(exported, tmp_path):
+    path = tmp_path / "new"
+    model = dense_model(1)
+
+    def refused(message, model=model, path=path, error=ValueError, **options):
+        with pytest.raises(error, match=message):
+            keras_ff.export_training(model, path, **options)
+
+    refused("must be compiled")
+    model.compile()
+    refused("is not empty", path=exported)
+    refused("'litert'", format="onnx")
+    refused("`optimizer` must be one of", optimizer="lion")
+    refused("Only a ForwardOnlyModel", keras.Sequential(), error=TypeError)
+    refused(
+        "global_clipnorm", optimizer=keras.optimizers.SGD(global_clipnorm=1.0)
+    )
+    sorting = ForwardOnlyModel(
+        [
+            keras.Input((FEATURES,)),
+            layers.LocalBlock(
+                [keras.layers.Dense(4), Sorted()],
+                layers.GoodnessProjection(CLASSES),
+                name="sorts",
+            ),
+        ]
+    )
+    sorting.compile()
+    refused("layer 'sorts'.*", sorting)
+    assert not path.exists() and not list(tmp_path.glob(".*"))
+
+
+class Sorted(keras.layers.Layer):
+    """Has an operation that LiteRT lacks."""
+
+    def call(self, inputs):
+        return keras.ops.cumprod(inputs, axis=-1)
