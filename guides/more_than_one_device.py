@@ -125,16 +125,16 @@ run("one")
 it is the same command with `--nnodes` and the address of the first one.
 
 The second process is killed at the beginning of the second epoch. The first
-one ends at once, with an error that says so: it would wait for the other's
-gradients for ever.
+one ends at once, by an error that says so or by `torchrun`: it would wait for
+the other's gradients for ever.
 (`python -m torch.distributed.run` is what `torchrun` calls.)
 """
 
 torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
 torchrun += ["--standalone", "--local-addr", "127.0.0.1"]
 errors = run("two", *torchrun, dies_in=1)
-(error,) = set(re.findall(r"Process \d of \d lost touch[^(]*", errors))
-print(error)
+# Unless torchrun ends it before it says so.
+print(*set(re.findall(r"Process \d of \d lost touch[^(]*", errors)))
 
 """
 The same command goes on from the last whole epoch. `Backup` is given to all
