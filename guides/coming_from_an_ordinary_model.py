@@ -106,8 +106,9 @@ arrays.
 
 ## What it costs
 
-- **Memory** of a step is that of the largest block. ResNet-50 in 8 blocks needs
-  0.11 times the activations of backpropagation.
+- **Memory** of a step is that of the largest block. ResNet-50 in 8 blocks,
+  planned with `batch_size=32`, needs 0.11 times the activations of
+  backpropagation.
 - **Time** of a step: 0.5 to 1.3 times that of backpropagation, by backend and
   width.
 - **Accuracy**: 0.4 to 3 points less where we compared; none on small digits.

@@ -177,6 +177,18 @@ def test_what_is_not_exported(exported, tmp_path):
     )
     sorting.compile()
     refused("layer 'sorts'.*", sorting)
+    padded = ForwardOnlyModel(
+        [
+            keras.Input((4, 4, 2)),
+            layers.LocalBlock(
+                [PaddedConvolution()],
+                layers.GoodnessProjection(CLASSES),
+                name="pads",
+            ),
+        ]
+    )
+    padded.compile()
+    refused("layer 'pads' does has no gradient.*EXPLICIT", padded)
     assert not path.exists() and not list(tmp_path.glob(".*"))
 
 
@@ -185,3 +197,16 @@ class Sorted(keras.layers.Layer):
 
     def call(self, inputs):
         return keras.ops.cumprod(inputs, axis=-1)
+
+
+class PaddedConvolution(keras.layers.Layer):
+    """Has a convolution whose gradient is not made for devices."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 3))
+
+    def call(self, inputs):
+        import tensorflow as tf
+
+        around = [[0, 0], [1, 1], [1, 1], [0, 0]]
+        return tf.nn.conv2d(inputs, self.kernel, 1, around)

@@ -1,5 +1,6 @@
 """Writes the folder of a model that goes on learning on a device."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -42,10 +43,12 @@ def write_folder(model, path, batch_size, optimizer, float16):
     tensors = _tensors(model)
     programs, values, layers = _Programs(model.num_classes), {}, []
     for stage in model._graph.stages(tuple(model._graph.running_order)):
-        step = TrainSignature(
-            model, stage, tensors, names, optimizer, batch_of_labels
-        )
-        programs.add(step, [step.signature], f"layer {step.entry['name']!r}")
+        title = f"layer {model.local_layers[stage.exit].name!r}"
+        with _refused_by_name(title):
+            step = TrainSignature(
+                model, stage, tensors, names, optimizer, batch_of_labels
+            )
+        programs.add(step, [step.signature], title)
         layers.append(step.entry)
         values.update(step.values)
     whole = ModelSignatures(model, names, batch_of_labels)
@@ -117,6 +120,18 @@ class _Programs:
             self._names[fingerprint] = f"{name}.tflite"
             self.files[f"{name}.tflite"] = content
         owner.entry["program"] = self._names[fingerprint]
+
+
+@contextlib.contextmanager
+def _refused_by_name(title):
+    """Names what has an operation that there is no gradient for."""
+    try:
+        yield
+    except (NotImplementedError, LookupError) as error:
+        raise ValueError(
+            f"What {title} does has no gradient on a device: {error}. Nothing "
+            "was written. Replace the part of the layer that needs it."
+        ) from error
 
 
 def _converted(signatures, title):
