@@ -65,7 +65,7 @@ docs: .venv/.docs
 docs-serve: docs
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
-# In a browser, where there is Chromium with its driver.
+# In a browser, where there is Chromium or Chrome.
 docs-test: docs
 	@SITE=site KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/website
 

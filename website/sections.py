@@ -1,4 +1,8 @@
-"""Our docstrings for mkdocstrings: sections that Google's style has not."""
+"""Our docstrings for mkdocstrings.
+
+They have sections that Google's style has not, and say types and defaults in
+words.
+"""
 
 import importlib
 
@@ -11,6 +15,7 @@ ARGUMENTS = {
 TEXTS = (
     "Input shape",
     "Output shape",
+    "Returns",
     "Example",
     "Examples",
     "Reference",
@@ -28,7 +33,24 @@ class Sections(griffe.Extension):
             # Filled in when the module is imported.
             module = importlib.import_module(obj.module.path)
             obj.docstring.value = getattr(module, obj.name).__doc__
-        obj.docstring.value = convert(obj.docstring.value)
+        obj.docstring = Docstring(
+            convert(obj.docstring.value),
+            lineno=obj.docstring.lineno,
+            endlineno=obj.docstring.endlineno,
+            parent=obj,
+        )
+
+
+class Docstring(griffe.Docstring):
+    """Its arguments are without the types and defaults of the signature."""
+
+    def parse(self, *args, **kwargs):
+        sections = super().parse(*args, **kwargs)
+        for section in sections:
+            if isinstance(section, griffe.DocstringSectionParameters):
+                for parameter in section.value:
+                    parameter.annotation = parameter.value = None
+        return sections
 
 
 def convert(docstring):

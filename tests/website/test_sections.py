@@ -54,3 +54,31 @@ def test_sections_that_google_style_has_not():
         "**Example:**\n\n\n```python\nlayer(x)\n```\n\n\n**Reference:**\n\n\n"
         "- [A paper](https://arxiv.org)"
     )
+
+
+CODE = '''
+def scale(x: int = 3, *, y: float | None = None) -> str:
+    """One line.
+
+    Args:
+        x: int, the one. Defaults to `3`.
+        y: float. Defaults to `None`.
+
+    Returns:
+        A string: or
+        two.
+    """
+'''
+
+
+def test_types_and_defaults_are_said_once():
+    extensions = griffe.load_extensions("website.sections")
+    with griffe.temporary_visited_module(CODE, extensions=extensions) as module:
+        function = module["scale"]
+        _, arguments, returns = function.docstring.parse("google")
+    assert [(p.annotation, p.value) for p in arguments.value] == [
+        (None,) * 2
+    ] * 2
+    assert arguments.value[0].description == "int, the one. Defaults to `3`."
+    assert returns.value == "**Returns:**\n\nA string: or\ntwo."
+    assert function.parameters["x"].default == "3"
