@@ -110,7 +110,9 @@ def _parts(cell, pictures):
     for output in cell.outputs:
         data = output.get("data", {})
         if output.output_type == "stream" and output.name == "stdout":
-            yield _fence(_plain(output.text), "text")
+            text = _plain(output.text)
+            # Tables are printed in Markdown.
+            yield text if text.startswith("| ") else _fence(text, "text")
         elif "image/png" in data:
             yield _picture(data["image/png"], pictures)
 
