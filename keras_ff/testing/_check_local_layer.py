@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 
+from keras_ff.testing.arrays import normal
 from keras_ff.testing.battery import run
 from keras_ff.testing.copies import copies
 from keras_ff.testing.copies import serialization
@@ -43,6 +44,7 @@ def check_local_layer(
     input_shape: tuple,
     num_classes: int,
     skip: Iterable[str] = (),
+    make_inputs: Callable = normal,
 ) -> list[str]:
     """Checks that a local layer keeps what local layers promise.
 
@@ -79,11 +81,13 @@ def check_local_layer(
         make_layer: function without arguments that makes a new
             `keras_ff.layers.LocalLayer`, or its class. Small layers are
             checked sooner.
-        input_shape: tuple of ints, the shape of one sample. Inputs are random
-            normal numbers.
+        input_shape: tuple of ints, the shape of one sample.
         num_classes: int, the number of classes that the layer scores.
         skip: names of checks that are left out, for what a layer is not meant
             to do. Defaults to none.
+        make_inputs: function `(shape, seed) -> array` that draws samples:
+            integers, for layers that look them up. Defaults to random normal
+            numbers.
 
     Returns:
         List of strings, the checks that were made. Some do not apply to every
@@ -94,7 +98,8 @@ def check_local_layer(
             fails, what was found and expected, and how to mend it. What the
             layer raises by itself is its cause.
         TypeError: if `make_layer` makes nothing, or a size is no int.
-        ValueError: if `skip` names no check.
+        ValueError: if `skip` names no check, or `make_inputs` gives no
+            numbers of the shape.
 
     Example:
 
@@ -110,9 +115,19 @@ def check_local_layer(
         keras_ff.testing.check_local_layer(make_layer, (5,), 3)
     ```
 
+    Seven words of a vocabulary of twenty:
+
+    ```python
+    def words(shape, seed):
+        return np.random.default_rng(seed).integers(1, 20, shape)
+
+
+    keras_ff.testing.check_local_layer(make_layer, (7,), 3, make_inputs=words)
+    ```
+
     Reference:
 
     - [scikit-learn's `check_estimator`](https://scikit-learn.org/stable/modules/generated/sklearn.utils.estimator_checks.check_estimator.html)
     """
-    subject = LocalSubject(make_layer, input_shape, num_classes)
+    subject = LocalSubject(make_layer, input_shape, num_classes, make_inputs)
     return run(CHECKS, subject, skip)

@@ -93,7 +93,7 @@ def serialization(subject) -> None:
     layer = subject.made()
     again = check_config(layer)
     for each in (layer, again):
-        each(keras.Input(subject.input_shape))
+        each(subject.inputs())
     shapes = [
         [tuple(v.shape) for v in each.variables] for each in (layer, again)
     ]
@@ -199,7 +199,7 @@ def loaded(model):
 
 def copies(subject) -> None:
     """Clones, copies and files have the same numbers, names and outputs."""
-    inputs = keras.Input(subject.input_shape)
+    inputs = subject.inputs()
     layer = subject.made()
     outputs = layer(inputs)
     if isinstance(outputs, tuple):

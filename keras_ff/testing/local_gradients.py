@@ -9,7 +9,6 @@ from keras_ff.keras_private import all_layers
 from keras_ff.layers import LocalLayer
 from keras_ff.testing.arrays import BATCH
 from keras_ff.testing.arrays import difference
-from keras_ff.testing.arrays import normal
 from keras_ff.testing.arrays import numpy
 from keras_ff.testing.arrays import restore
 from keras_ff.testing.arrays import state
@@ -30,11 +29,13 @@ class LocalSubject(Subject):
     """A local layer that is checked, and models of it that checks share.
 
     Args:
-        make, input_shape, num_classes: see `Subject`.
+        make, input_shape, num_classes, make_inputs: see `Subject`.
     """
 
-    def __init__(self, make, input_shape, num_classes):
-        super().__init__(make, LocalLayer, input_shape, num_classes)
+    def __init__(self, make, input_shape, num_classes, make_inputs):
+        super().__init__(
+            make, LocalLayer, input_shape, num_classes, make_inputs
+        )
         self.y = np.arange(BATCH) % self.num_classes
         # The last two count for nothing.
         self.weights = np.array([1, 0.5, 2, 1.5, 0, 0], "float32")
@@ -159,9 +160,8 @@ def sample_weights(subject) -> bool:
     before = subject.steps[-1].before
     found = []
     for seed in (2, 3):
-        x = subject.x.copy()
-        nothing = subject.weights == 0
-        x[nothing] = normal(x[nothing].shape, seed)
+        x, nothing = subject.x.copy(), subject.weights == 0
+        x[nothing] = subject.draw(nothing.sum(), seed)
         restore(learner, before)
         train(subject.local, x, subject.y, subject.weights)
         found.append(state(learner))

@@ -11,7 +11,6 @@ from keras_ff.testing.arrays import PRECISION
 from keras_ff.testing.arrays import change
 from keras_ff.testing.arrays import difference
 from keras_ff.testing.arrays import dtype_of
-from keras_ff.testing.arrays import normal
 from keras_ff.testing.arrays import numpy
 from keras_ff.testing.arrays import restore
 from keras_ff.testing.arrays import state
@@ -30,7 +29,7 @@ def goodness_of(outputs):
 def outputs(subject) -> None:
     """Outputs are as announced, and goodness is a row of float32 a sample."""
     layer = subject.made()
-    announced = layer(keras.Input(subject.input_shape))
+    announced = layer(subject.inputs())
     _check_outputs(subject, announced, layer(subject.x))
     paths = [variable.path for variable in layer.variables]
     demand(
@@ -71,7 +70,7 @@ def _check_outputs(subject, announced, found, where="") -> None:
         )
         demand(
             np.all(np.isfinite(numpy(tensor))),
-            f"{where}an output is not finite for random normal inputs",
+            f"{where}an output is not finite for random inputs",
             "NaN or infinity",
             "numbers",
             "look for divisions, roots and logarithms of 0, and for numbers "
@@ -85,7 +84,7 @@ def samples(subject) -> None:
     before = state(layer)
     found = tree.flatten(layer(subject.x))
     again = tree.flatten(layer(subject.x))
-    others = normal(subject.x.shape, seed=4)
+    others = subject.draw(BATCH, seed=4)
     others[2] = subject.x[2]
     among = tree.flatten(layer(others))
     mend = (
@@ -131,12 +130,13 @@ def unknown_sizes(subject) -> bool:
     shape = [None] * len(subject.input_shape)
     first = keras.config.image_data_format() == "channels_first"
     channels = 0 if first and len(shape) > 2 else -1
-    shape[channels] = subject.input_shape[channels]
+    if subject.has_gradient:
+        shape[channels] = subject.input_shape[channels]
     if None not in shape:
         return False
     layer = subject.made()
     try:
-        announced = tree.flatten(layer(keras.Input(shape)))
+        announced = tree.flatten(layer(subject.inputs(shape)))
     except ValueError:
         return False
     known = subject.built()
@@ -180,8 +180,11 @@ def masks(subject) -> bool:
     shown = np.ones(subject.x.shape[:2], "bool")
     shown[:, (subject.input_shape[0] + 1) // 2 :] = False
     found = []
-    for hidden in (0.0, 100.0):
-        x = np.where(shown[..., None], subject.x, np.float32(hidden))
+    hidden = (np.float32(0), np.float32(100))
+    if not subject.has_gradient:
+        hidden = (subject.draw(BATCH, seed) for seed in (4, 5))
+    for padding in hidden:
+        x = np.where(shown[..., None], subject.x, padding)
         tensor = with_mask(
             keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(shown)
         )
@@ -219,11 +222,13 @@ def precision(subject) -> None:
     for name, spacing in PRECISION.items():
         with policy(name):
             layer = subject.made()
-            announced = layer(keras.Input(subject.input_shape))
+            announced = layer(subject.inputs())
         restore(layer, state(exact))
         # Both see the same numbers.
-        x = numpy(keras.ops.cast(subject.x, name.removeprefix("mixed_")))
-        x = x.astype("float32")
+        x = subject.x
+        if subject.has_gradient:
+            x = numpy(keras.ops.cast(x, name.removeprefix("mixed_")))
+            x = x.astype("float32")
         found = layer(x)
         _check_outputs(subject, announced, found, f"under {name} ")
         low = [

@@ -47,8 +47,7 @@ def compiled(model, rate=RATE, loss=None, **options):
 
 def local_model(subject) -> ForwardOnlyModel:
     """One local layer, trained as users train it: in a graph."""
-    inputs = keras.Input(subject.input_shape)
-    model = ForwardOnlyModel([inputs, subject.made()])
+    model = ForwardOnlyModel([subject.inputs(), subject.made()])
     model.compile(keras.optimizers.SGD(RATE), LocalCrossentropy())
     return model
 
@@ -62,9 +61,10 @@ def plain_model(subject, layer, reads="gf"):
         reads: string, what has a loss: `"g"`, the goodness, `"f"`, what a
             plain layer reads out of the features, or both.
     """
-    scale = Scale(name="in_front", dtype="float32")
-    inputs = keras.Input(subject.input_shape)
-    features, goodness = layer(scale(inputs))
+    x = inputs = subject.inputs()
+    if subject.has_gradient:
+        x = Scale(name="in_front", dtype="float32")(x)
+    features, goodness = layer(x)
     read = keras.layers.Flatten()(features)
     read = keras.layers.Dense(subject.num_classes, dtype="float32")(read)
     outputs = [{"g": goodness, "f": read}[each] for each in reads]
@@ -86,9 +86,15 @@ def train(model, x, y, weights, seed=0) -> None:
 
 def moved(model) -> float:
     """How far the weights in front have moved."""
-    scale = model.get_layer("in_front").scale
+    if not _in_front(model):
+        return 0.0
+    (scale,) = _in_front(model)
     found = np.abs(keras.ops.convert_to_numpy(scale) - 1).max()
     return float(np.inf if np.isnan(found) else found)
+
+
+def _in_front(model):
+    return [layer.scale for layer in model.layers if isinstance(layer, Scale)]
 
 
 def take_steps(subject, local, layer, plain) -> list[Step]:
@@ -107,7 +113,8 @@ def take_steps(subject, local, layer, plain) -> list[Step]:
         train(local, *batch, seed)
         scale = moved(plain)
         steps.append(Step(before, state(learner), state(layer), scale))
-        plain.get_layer("in_front").scale.assign(np.ones(subject.input_shape))
+        for weights in _in_front(plain):
+            weights.assign(np.ones(weights.shape))
         change(learner)
     return steps
 

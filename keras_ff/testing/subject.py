@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
 from keras_ff.checks import check_integer
 from keras_ff.checks import check_maker
@@ -19,6 +20,7 @@ class Subject:
         kind: the base class of such layers.
         input_shape: tuple, of one sample.
         num_classes: int, how many classes samples have.
+        make_inputs: function of a shape and a seed that draws samples.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Subject:
         kind: type,
         input_shape: tuple,
         num_classes: int,
+        make_inputs: Callable = normal,
     ) -> None:
         check_maker(
             "the first argument",
@@ -40,11 +43,34 @@ class Subject:
         self.kind = kind
         self.input_shape = tuple(input_shape)
         self.num_classes = check_num_classes(num_classes)
-        self.x = normal((BATCH, *self.input_shape), seed=1)
+        self._make_inputs = make_inputs
+        self.x = self.draw(BATCH, seed=1)
         self._name = kind.__name__
 
     def __str__(self):
         return self._name
+
+    def draw(self, number: int, seed: int) -> np.ndarray:
+        """Samples, float32 or int32."""
+        shape = (number, *self.input_shape)
+        x = np.asarray(self._make_inputs(shape, seed))
+        if x.shape != shape or x.dtype.kind not in "fiu":
+            raise ValueError(
+                "`make_inputs(shape, seed)` must give an array of numbers of "
+                f"this shape. Received: {x.dtype} of shape {x.shape} for "
+                f"shape={shape}"
+            )
+        return x.astype("float32" if x.dtype.kind == "f" else "int32")
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether samples are such numbers as have one."""
+        return self.x.dtype.kind == "f"
+
+    def inputs(self, shape: tuple | None = None) -> keras.KerasTensor:
+        """A symbol of the samples."""
+        shape = self.input_shape if shape is None else shape
+        return keras.Input(shape, dtype=self.x.dtype.name)
 
     def made(self) -> keras.layers.Layer:
         """A new one, not built yet."""
@@ -65,7 +91,7 @@ class Subject:
     def built(self) -> keras.layers.Layer:
         """A new one, built for the samples."""
         layer = self.made()
-        layer(keras.Input(self.input_shape))
+        layer(self.inputs())
         return layer
 
 

@@ -131,6 +131,7 @@ spread = operation(
 )
 faint = operation(lambda x, _: ops.square(1e-4 * x) * 1e8)
 loud = operation(lambda x, _: ops.square(300 * x))
+louder = operation(lambda x, _: ops.square(1e5 * x))
 by_batch = operation(lambda x, _: x / ops.cast(ops.shape(x)[0], x.dtype))
 mixed = operation(lambda x, _: x - ops.mean(x, axis=0))
 noisy = operation(lambda x, _: x + keras.random.normal(ops.shape(x)))
@@ -305,3 +306,68 @@ def test_failures_travel_between_processes():
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
     assert again.check == "construction"
+
+
+# === Inputs that are drawn in another way ===
+
+
+def words(shape, seed):
+    return np.random.default_rng(seed).integers(1, 20, shape)
+
+
+def of_words(*after):
+    def make():
+        return layers.LocalBlock(
+            [
+                keras.layers.Embedding(
+                    20, 4, mask_zero=True, embeddings_regularizer="l2"
+                ),
+                keras.layers.GlobalAveragePooling1D(),
+                *(layer() for layer in after),
+            ],
+            layers.GoodnessProjection(CLASSES, name="head"),
+        )
+
+    return make
+
+
+def test_words():
+    # Lookups have gradients of their own kind; the rest knows no backend.
+    asked = ALL if keras.config.backend() == "torch" else ["local_step"]
+    held = testing.check_local_layer(
+        of_words(),
+        (7,),
+        CLASSES,
+        skip=[name for name in ALL if name not in asked],
+        make_inputs=words,
+    )
+    assert held == [name for name in asked if name != "masks"]
+
+
+@once
+@pytest.mark.parametrize(
+    "check, layer, text",
+    [
+        ("local_step", CountsInPython, "plain automatic differentiation"),
+        ("sample_weights", centered, "samples of weight zero"),
+        ("samples", mixed, "other outputs among other samples"),
+        ("precision", louder, "mixed_float16"),
+    ],
+)
+def test_each_check_finds_what_it_is_for_with_words(check, layer, text):
+    make = of_words(layer)
+    found = failure(
+        "check_local_layer", check, make, (7,), CLASSES, make_inputs=words
+    )
+    assert text in found
+
+
+@once
+@pytest.mark.parametrize(
+    "make_inputs", [lambda shape, seed: 3, lambda shape, seed: shape]
+)
+def test_inputs_of_another_shape(make_inputs):
+    with pytest.raises(ValueError, match=r"array of numbers.*shape=\(6, 7\)"):
+        testing.check_local_layer(
+            of_words(), (7,), CLASSES, make_inputs=make_inputs
+        )
