@@ -307,23 +307,42 @@ class LiteRTTrainer:
         prediction = np.concatenate(predictions)
         return {"loss": sum(losses) / samples, **self._metric(prediction, y)}
 
-    def predict(self, x: Any) -> np.ndarray:
-        """The combined goodness of samples: logits, or values."""
-        return self._run_all("predict", "prediction", x)
+    def predict(self, x: Any, int8: bool = False) -> np.ndarray:
+        """The combined goodness of samples: logits, or values.
+
+        Args:
+            x: samples, any number of them.
+            int8: bool, whether the program with weights in int8 predicts.
+                Its weights are those of the export: it knows nothing that the
+                device learned since. Defaults to `False`.
+
+        Raises:
+            ValueError: if the model was exported without `int8`.
+        """
+        if not int8:
+            return self._run_all(self._run_model, "predict", "prediction", x)
+        if not self._manifest["int8"]:
+            raise ValueError(
+                "The model was exported without a program in int8. Export it "
+                "with keras_ff.export_training(..., int8=True)."
+            )
+        return self._run_all(self._run_int8, "predict", "prediction", x)
 
     def goodness(self, x: Any) -> np.ndarray:
         """The goodness of every layer, `(samples, layers, num_classes)`."""
-        return self._run_all("goodness", "goodness", x)
+        return self._run_all(self._run_model, "goodness", "goodness", x)
 
-    def _run_all(self, signature, output, x):
+    def _run_all(self, run, signature, output, x):
         x = self._rules.samples(x)
         found = [
-            self._run_model(signature, [array[rows] for array in x])[output][
-                :number
-            ]
+            run(signature, [array[rows] for array in x])[output][:number]
             for rows, number in self._batches(len(x[0]))
         ]
         return np.concatenate(found)
+
+    def _run_int8(self, signature, x):
+        given = {f"features_{i}": array for i, array in enumerate(x)}
+        return run_in(self._program(self._manifest["int8"]), signature, given)
 
     def _run_model(self, signature, x, **told):
         model = self._manifest["model"]

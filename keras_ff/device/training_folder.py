@@ -13,6 +13,7 @@ FORMAT = "keras_ff training"
 VERSION = 1
 MANIFEST = "training.json"
 WEIGHTS = "weights.npz"
+INT8 = "predict_int8.tflite"
 MODEL = "model.json"
 # What a file of weights says of the training beside them.
 PROGRESS = ("progress/epoch", "progress/batch")
@@ -58,7 +59,10 @@ def programs(manifest):
         (f"layer {layer['name']!r}", layer["program"])
         for layer in manifest["layers"]
     ]
-    return [*found, ("the model", manifest["model"]["program"])]
+    found.append(("the model", manifest["model"]["program"]))
+    if manifest["int8"]:
+        found.append(("the model in int8", manifest["int8"]))
+    return found
 
 
 def read_weights(file, manifest):

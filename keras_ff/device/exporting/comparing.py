@@ -10,7 +10,9 @@ from keras_ff.device.program import run_in
 _TOLERANCE = 1e-4
 
 
-def check_runs(content, signatures, values, num_classes, title):
+def check_runs(
+    content, signatures, values, num_classes, title, tolerance=_TOLERANCE
+):
     """Runs every signature of a program, on random numbers, in LiteRT.
 
     Args:
@@ -20,6 +22,8 @@ def check_runs(content, signatures, values, num_classes, title):
             have; they get a little noise.
         num_classes: int, how many classes integer labels are drawn from.
         title: string, what an error calls the program.
+        tolerance: float, how far numbers may be apart, as a share of the
+            largest.
 
     Raises:
         ValueError: if it cannot run, or gives something else.
@@ -42,7 +46,8 @@ def check_runs(content, signatures, values, num_classes, title):
                 raise ValueError(
                     f"{title} cannot run in LiteRT: {error}"
                 ) from error
-            _compare(found, expected, f"{title}, signature {signature.name!r}")
+            told = f"{title}, signature {signature.name!r}"
+            _compare(found, expected, told, tolerance)
 
 
 def _drawn(random, name, shape, dtype, values, num_classes):
@@ -67,7 +72,7 @@ def _drawn(random, name, shape, dtype, values, num_classes):
     return random.normal(0, 1, shape).astype(dtype)
 
 
-def _compare(found, expected, title):
+def _compare(found, expected, title, tolerance):
     for name, value in expected.items():
         other = found.get(name)
         if other is None or other.shape != value.shape:
@@ -79,7 +84,7 @@ def _compare(found, expected, title):
             continue
         value, other = value.astype("float64"), other.astype("float64")
         apart = np.abs(other - value).max()
-        allowed = _TOLERANCE * max(1.0, np.abs(value).max())
+        allowed = tolerance * max(1.0, np.abs(value).max())
         if not apart <= allowed:
             raise ValueError(
                 f"{title}: LiteRT computes {name!r} otherwise than "

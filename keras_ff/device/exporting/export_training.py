@@ -30,6 +30,7 @@ def export_training(
     batch_size: int = 32,
     optimizer: str | keras.optimizers.Optimizer | None = None,
     float16: bool = False,
+    int8: bool = False,
 ) -> None:
     """Exports how a model learns, not only what it predicts.
 
@@ -61,6 +62,10 @@ def export_training(
         float16: bool, whether weights are stored in float16: half as large a
             file, and rounded whenever they are saved. Programs compute in
             float32. Defaults to `False`.
+        int8: bool, whether a program with weights in int8 is written, too:
+            `predict_int8.tflite`. It predicts with the weights of the export
+            for good, and follows nothing that the device learns. Defaults to
+            `False`.
 
     Raises:
         ValueError: if the model is not compiled, the folder holds something,
@@ -113,6 +118,7 @@ def export_training(
         "optimizer": optimizer
         and keras.saving.serialize_keras_object(optimizer),
         "float16": bool(float16),
+        "int8": bool(int8),
     }
     if keras.backend.backend() == "tensorflow":
         # Other backends need not have TensorFlow.

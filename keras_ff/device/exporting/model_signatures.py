@@ -44,6 +44,23 @@ class ModelSignatures:
         self.entry = {"weights": list(self._weights)}
         self.values = {name: value_of(v) for name, v in self._weights.items()}
 
+    def with_weights(self, epoch):
+        """`predict` with the weights of now as constants."""
+        constants = {
+            f"weight_{i}": value for i, value in enumerate(self.values.values())
+        }
+        constants["epoch"] = epoch
+
+        def predict(given):
+            fixed = {key: tf.constant(x) for key, x in constants.items()}
+            return self._predict({**given, **fixed})
+
+        specs = self.signatures[0].specs
+        inputs = [key for key in specs if key.startswith("features_")]
+        return Signature(
+            "predict", predict, {key: specs[key] for key in inputs}
+        )
+
     def _predict(self, given):
         with self._scope(given):
             prediction = self._model(self._inputs(given), training=False)

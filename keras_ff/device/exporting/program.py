@@ -87,8 +87,13 @@ def _renamed(names, name):
     return (control, names.get(base.lstrip("^"), base), port)
 
 
-def convert(signatures):
+def convert(signatures, int8=False):
     """The LiteRT program of some signatures, as bytes.
+
+    Args:
+        signatures: list of `Signature`s.
+        int8: bool, whether weights that are constants become int8, each with
+            a scale of its own; what layers give to each other stays float32.
 
     Raises:
         tf.lite.experimental.ConverterError: if it needs operations that
@@ -107,6 +112,8 @@ def convert(signatures):
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=[s.name for s in signatures]
         )
+        if int8:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         return converter.convert()
 
 

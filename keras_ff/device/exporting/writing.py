@@ -20,6 +20,7 @@ from keras_ff.device.exporting.refusals import check_optimizer
 from keras_ff.device.exporting.train_signature import TrainSignature
 from keras_ff.device.exporting.train_signature import value_of
 from keras_ff.device.training_folder import FORMAT
+from keras_ff.device.training_folder import INT8
 from keras_ff.device.training_folder import MANIFEST
 from keras_ff.device.training_folder import MODEL
 from keras_ff.device.training_folder import PROGRESS
@@ -29,8 +30,11 @@ from keras_ff.device.training_folder import write_weights
 from keras_ff.files import write_whole
 from keras_ff.models.of_keras import function_name
 
+# How far int8 may be from float32, as a share of the largest number.
+_APART_IN_INT8 = 0.1
 
-def write_folder(model, path, batch_size, optimizer, float16):
+
+def write_folder(model, path, batch_size, optimizer, float16, int8):
     """See `export_training`; nothing is written before all is known to run."""
     if optimizer is None:
         optimizer = model.optimizer
@@ -57,6 +61,9 @@ def write_folder(model, path, batch_size, optimizer, float16):
     values.update(_state_of(optimizer, values))
     epochs = [value_of(v) for v in names.epochs]
     values[EPOCH] = np.asarray(max(epochs, default=0), "float32")
+    if int8:
+        signature = whole.with_weights(values[EPOCH])
+        programs.add_int8(signature)
     trained = [name for name in names.by_name if not _is_state(name)]
     manifest = {
         "format": FORMAT,
@@ -80,6 +87,7 @@ def write_folder(model, path, batch_size, optimizer, float16):
         ],
         "layers": layers,
         "model": whole.entry,
+        "int8": INT8 if int8 else None,
         "weights": {
             name: [list(np.shape(value)), str(np.asarray(value).dtype)]
             for name, value in values.items()
@@ -121,6 +129,15 @@ class _Programs:
             self.files[f"{name}.tflite"] = content
         owner.entry["program"] = self._names[fingerprint]
 
+    def add_int8(self, signature):
+        """Adds a program of constant weights, which become int8."""
+        title = "the model in int8"
+        content = _converted([signature], title, int8=True)
+        check_runs(
+            content, [signature], {}, self._num_classes, title, _APART_IN_INT8
+        )
+        self.files[INT8] = content
+
 
 @contextlib.contextmanager
 def _refused_by_name(title):
@@ -134,9 +151,9 @@ def _refused_by_name(title):
         ) from error
 
 
-def _converted(signatures, title):
+def _converted(signatures, title, **options):
     try:
-        return convert(signatures)
+        return convert(signatures, **options)
     except Exception as error:
         # The converter has errors of several kinds.
         text = str(error).strip()
