@@ -200,8 +200,9 @@ for way in ways:
 figure, (top, *axes) = plt.subplots(
     1, 3, figsize=(11, 3.2), width_ratios=[1, 2, 2]
 )
-pair = np.concatenate([images[test[:3]], turned(images[test[:3]])], axis=2)
-top.imshow(np.concatenate(pair)[..., 0], cmap="gray_r")
+shown = np.pad(images[test[:3]], ((0, 0), (1, 1), (1, 1), (0, 0)))
+pairs = np.concatenate([shown, turned(shown)], axis=2)
+top.imshow(np.concatenate(pairs)[..., 0], cmap="gray_r")
 top.set_title("desk, device")
 top.set_axis_off()
 for side, (axis, title) in enumerate(zip(axes, ("upright", "turned"))):
@@ -262,5 +263,12 @@ take 1.04 times the memory of 4.
 [docs/on_the_device.md](../docs/on_the_device.md) has the table, the calls of
 Kotlin and C++, and what cannot be exported.
 
-`export_training(..., float16=True)` makes the weights half as large.
+`export_training(..., float16=True)` makes the weights half as large, and
+`int8=True` adds a program that predicts faster, with the weights of the export.
+
+## Where to go next
+
+- `examples/federated.py`: three devices, each with digits of its own, average
+  what they learned.
+- `guides/saving_exporting_early_exit.py`: export for prediction alone.
 """

@@ -1,6 +1,7 @@
 """Weights in int8 and float16 say what float32 says, in less."""
 
 import json
+from unittest import mock
 
 import keras
 import numpy as np
@@ -83,3 +84,15 @@ def test_int8_and_float16_agree_with_float32(tmp_path):
     (path / "predict_int8.tflite").unlink()
     with pytest.raises(ValueError, match="the model in int8, is missing"):
         LiteRTTrainer(path)
+
+
+def test_int8_that_says_something_else(tmp_path):
+    from keras_ff.device.exporting import writing
+
+    model = ForwardOnlyModel([keras.Input((3,)), layers.CAWDense(360, CLASSES)])
+    model.compile("sgd")
+    path = tmp_path / "exported"
+    with mock.patch.object(writing, "_APART_IN_INT8", 0.0):
+        with pytest.raises(ValueError, match="too coarse.*without `int8`"):
+            keras_ff.export_training(model, path, batch_size=2, int8=True)
+    assert not path.exists()

@@ -8,10 +8,20 @@ from keras_ff.device.program import run_in
 
 # How far numbers may be from TensorFlow's, as a share of the largest.
 _TOLERANCE = 1e-4
+_CURE = (
+    "An operation of this layer has no equal on the device; replace it, or "
+    "report it with the layer's definition."
+)
 
 
 def check_runs(
-    content, signatures, values, num_classes, title, tolerance=_TOLERANCE
+    content,
+    signatures,
+    values,
+    num_classes,
+    title,
+    tolerance=_TOLERANCE,
+    cure=_CURE,
 ):
     """Runs every signature of a program, on random numbers, in LiteRT.
 
@@ -24,6 +34,7 @@ def check_runs(
         title: string, what an error calls the program.
         tolerance: float, how far numbers may be apart, as a share of the
             largest.
+        cure: string, what to do where they are farther.
 
     Raises:
         ValueError: if it cannot run, or gives something else.
@@ -47,7 +58,7 @@ def check_runs(
                     f"{title} cannot run in LiteRT: {error}"
                 ) from error
             told = f"{title}, signature {signature.name!r}"
-            _compare(found, expected, told, tolerance)
+            _compare(found, expected, told, tolerance, cure)
 
 
 def _drawn(random, name, shape, dtype, values, num_classes):
@@ -72,7 +83,7 @@ def _drawn(random, name, shape, dtype, values, num_classes):
     return random.normal(0, 1, shape).astype(dtype)
 
 
-def _compare(found, expected, title, tolerance):
+def _compare(found, expected, title, tolerance, cure):
     for name, value in expected.items():
         other = found.get(name)
         if other is None or other.shape != value.shape:
@@ -89,6 +100,5 @@ def _compare(found, expected, title, tolerance):
             raise ValueError(
                 f"{title}: LiteRT computes {name!r} otherwise than "
                 f"TensorFlow, up to {apart:.2g} apart. Nothing was written. "
-                "An operation of this layer has no equal on the device; "
-                "replace it, or report it with the layer's definition"
+                f"{cure}"
             )

@@ -134,7 +134,14 @@ class _Programs:
         title = "the model in int8"
         content = _converted([signature], title, int8=True)
         check_runs(
-            content, [signature], {}, self._num_classes, title, _APART_IN_INT8
+            content,
+            [signature],
+            {},
+            self._num_classes,
+            title,
+            _APART_IN_INT8,
+            "Weights of eight bits are too coarse for it: export it without "
+            "`int8`.",
         )
         self.files[INT8] = content
 
