@@ -1,10 +1,13 @@
+# pipefail is Bash's.
+SHELL := bash
+
 # Everything sets itself up in .venv; that is fast when nothing changed.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt
 BACKENDS ?= tensorflow jax torch
-WORKERS ?= 2
+WORKERS ?= 0
 
 .PHONY: demo test fuzz lint format bench leaderboard docs docs-serve docs-test \
 setup clean
@@ -24,15 +27,16 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/python -m demo
 
-# One process a backend, as Keras has one backend a process. Bytecode is kept:
+# One process a backend, as Keras has one backend a process, side by side: 3 to
+# 4 GiB each. WORKERS a backend on machines of many cores. Bytecode is kept:
 # pytest rewrites every assertion, which takes each process seconds.
 test: setup
-	@failed=0; for backend in $(BACKENDS); do \
-	echo "== $$backend"; \
-	PYTHONDONTWRITEBYTECODE= KERAS_BACKEND=$$backend \
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal \
-	$(PYTEST_ARGS) || failed=1; \
-	done; exit $$failed
+	@$(MAKE) --no-print-directory --keep-going --jobs $(BACKENDS:%=test-%)
+
+test-%: setup
+	@set -o pipefail; PYTHONDONTWRITEBYTECODE= KERAS_BACKEND=$* \
+	$(BIN)/python -u -m pytest -q -n $(WORKERS) --dist worksteal \
+	-o cache_dir=.pytest_cache/$* $(PYTEST_ARGS) 2>&1 | sed -u 's/^/$*: /'
 
 # Random models; goes on where it stopped. EXAMPLES a backend.
 EXAMPLES ?= 200

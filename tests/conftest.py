@@ -9,14 +9,10 @@ import sys
 
 import pytest
 
-_THREADS = max(
-    1,
-    min(2, os.cpu_count() or 1)
-    // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)),
-)
+# Backends are tested side by side, and so small gains nothing by more threads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(_THREADS))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 # JAX compiles every operation for every shape: most of the time of a run,
@@ -28,7 +24,7 @@ os.environ.setdefault(
     " --xla_cpu_parallel_codegen_split_count=1",
 )
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax"
+_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
@@ -54,7 +50,7 @@ def _import_keras():
         # Importing TensorFlow before PyTorch breaks either on some machines.
         import torch
 
-        torch.set_num_threads(_THREADS)
+        torch.set_num_threads(1)
     except ModuleNotFoundError:
         pass
     import keras
