@@ -10,6 +10,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import types
 
 _context = multiprocessing.get_context("forkserver")
 # Keras imports TensorFlow to set a seed, on every backend.
@@ -30,7 +31,13 @@ class Process:
                 [file.name for file in self._files],
             ),
         )
-        self._process.start()
+        main = sys.modules["__main__"]
+        # Else it would be run there, too.
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            self._process.start()
+        finally:
+            sys.modules["__main__"] = main
         self.kill = self._process.kill
 
     @property
