@@ -1,12 +1,10 @@
 """Two processes of PyTorch train as one."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
+import python_processes
 
 SCRIPT = pathlib.Path(__file__).with_name("torch_processes.py")
 pytestmark = pytest.mark.only_on("torch")
@@ -16,13 +14,8 @@ pytestmark = pytest.mark.only_on("torch")
 def found(tmp_path_factory):
     """What two processes of PyTorch found, in one program."""
     folder = tmp_path_factory.mktemp("processes")
-    done = subprocess.run(
-        [sys.executable, SCRIPT, folder],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
-    )
+    environment = {"GLOO_SOCKET_IFNAME": "lo"}
+    done = python_processes.run([SCRIPT, folder], env=environment)
     assert done.returncode == 0, done.stderr[-5000:]
     found = json.loads((folder / "found.json").read_text())
     found["logs"] = [file.name for file in (folder / "logs/train").iterdir()]
