@@ -21,7 +21,6 @@ from keras_ff.models import ForwardOnlyModel
 pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
 
-BACKEND = keras.backend.backend()
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = pathlib.Path(__file__).with_name("train_without_keras.py")
 SHAPE = (8, 8, 2)
@@ -139,10 +138,15 @@ def test_fifty_steps_of_many_kinds_of_layer(tmp_path):
     assert [n for n, state in states.items() if not state] == ["local_block_1"]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
-def test_on_every_backend(optimizer, tmp_path):
-    if (optimizer == "momentum") != (BACKEND == "tensorflow"):
-        pytest.skip("one optimizer a backend")
+# JAX has it exported by the same process of TensorFlow as PyTorch has.
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param("sgd", marks=pytest.mark.only_on("torch")),
+        pytest.param("momentum", marks=pytest.mark.only_on("tensorflow")),
+    ],
+)
+def test_here_and_in_a_process_of_tensorflow(optimizer, tmp_path):
     model = dense_model(2)
     model.compile(
         keras.optimizers.SGD(0.01, 0.9 if optimizer == "momentum" else 0.0),
