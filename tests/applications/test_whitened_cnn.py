@@ -58,6 +58,7 @@ def test_published_size_and_the_later_half():
     )
 
 
+@pytest.mark.only_on("torch")
 def test_one_block_of_all_convolutions_is_backpropagation():
     keras.utils.set_random_seed(0)
     local = build("prototype", convolutions_per_block=6)

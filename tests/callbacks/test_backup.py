@@ -117,10 +117,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize(
     "make, owner, name, call, done, kept",
     [
-        pytest.param(
-            *(make_forward_only, keras.Model, "save_weights", 3, False, 2),
-            marks=every_backend,
-        ),
+        (make_forward_only, keras.Model, "save_weights", 3, False, 2),
         (make_keras, keras.Model, "save_weights", 1, False, 0),
         (make_keras, keras.Model, "save_weights", 3, False, 2),
         (make_keras, os, "replace", 1, False, 0),
@@ -160,7 +157,6 @@ def kinds(folder):
     return sorted(re.sub("[0-9a-f]{16}", "#", n) for n in os.listdir(folder))
 
 
-@every_backend
 def test_finished_training_is_not_repeated(tmp_path):
     model, again = make_forward_only(), make_forward_only()
     train(model, tmp_path, epochs=2)

@@ -164,6 +164,7 @@ def test_channels_first(make, normalization):
     )
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize(
     "make",
     [

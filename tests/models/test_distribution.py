@@ -69,6 +69,7 @@ def test_a_batch_that_is_not_sound_for_one_device_is_for_none(found):
     assert "Received: 77 (2 such labels)" in found["message"]
 
 
+@pytest.mark.only_on("tensorflow")
 def test_a_stopped_job_goes_on_to_the_same_weights_on_several_devices(found):
     assert found["resumed"] == 0
 

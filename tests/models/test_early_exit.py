@@ -284,6 +284,7 @@ def test_calibration_by_weighted_samples(chain):
         model.calibrate_early_exit(x, y, sample_weight=0 * times)
 
 
+@pytest.mark.only_on("torch")
 def test_calibration_of_a_graph_with_silent_layers():
     model = branched_model([2.0, 0.0, 1.0, 0.0, 0.0])
     x, y = data(80)

@@ -273,6 +273,7 @@ def test_the_readouts_gradient_is_clipped_and_checked():
         assert any(np.array_equal(value, old) for old in before)
 
 
+@pytest.mark.only_on("torch")
 def test_integers_are_taken_as_the_same_floats():
     pixels = np.random.default_rng(0).integers(0, 256, (8, *SHAPE))
     found = []
@@ -291,6 +292,7 @@ def test_integers_are_taken_as_the_same_floats():
     np.testing.assert_allclose(*found, rtol=1e-5)
 
 
+@pytest.mark.only_on("torch")
 def test_a_label_that_hardly_shows_is_told():
     pixels = 255 * np.abs(X) / np.abs(X).max()
     model = compiled()

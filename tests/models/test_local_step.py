@@ -84,7 +84,10 @@ CASES = {
     "convolutions": conv_model,
 }
 POLICIES = [("float32", name) for name in CASES] + [
-    ("mixed_bfloat16", "batch_normalization_in_a_local_block"),
+    pytest.param(
+        *("mixed_bfloat16", "batch_normalization_in_a_local_block"),
+        marks=pytest.mark.only_on("torch"),
+    ),
     ("mixed_float16", "batch_normalization_in_a_local_block"),
 ]
 

@@ -80,6 +80,7 @@ def test_cut_by_number(cut, parts):
         assert model.local_layers[1].layers[0].layers[-1].name == "relu"
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.eager(False)
 def test_trains_locally_saves_and_loads(tmp_path):
     model = localize(residual(), CLASSES, cut=3, layer_metrics=True)

@@ -110,6 +110,7 @@ def test_checkpoints_logs_and_schedules(tmp_path):
     assert list((tmp_path / "board" / "validation").glob("events*"))
 
 
+@pytest.mark.only_on("torch")
 def test_early_stopping_restores_the_best_epoch():
     recorder = Recorder()
     model = dense_model(contribution=LossAware())
@@ -162,6 +163,7 @@ class Interrupt(keras.callbacks.Callback):
             raise InterruptedError
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.eager(False)
 def test_backup_and_restore_resumes_as_if_not_interrupted(tmp_path):
     start = rich_model(contribution=LossAware())

@@ -170,6 +170,7 @@ def test_interval_is_the_best_by_brute_force():
     assert len(found) > 1
 
 
+@once
 @pytest.mark.parametrize(
     "kind, reduction",
     [

@@ -171,6 +171,7 @@ def runs(model, *arguments):
     return results
 
 
+@pytest.mark.only_on("torch")
 def test_validation_split_is_the_last_part_and_is_not_trained_on():
     x, y = data(20)
     model = dense_model()
@@ -228,6 +229,7 @@ def test_samples_of_weight_zero_contribute_nothing():
     assert np.abs(one[0][0] - unweighted[0][0]).max() > 1e-3
 
 
+@pytest.mark.only_on("torch")
 def test_class_weight_is_the_matching_sample_weight():
     x, y = data(SIZE)
     class_weight = {0: 0.5, 1: 2.0, 2: 1.0}
@@ -263,6 +265,7 @@ def results_with(labels, loss):
     return [*state(model)[:-1], *map(np.array, logs)]
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize("first, then", [("one_hot", "column")])
 @pytest.mark.parametrize(
     "turn", [1, pytest.param(-1, marks=pytest.mark.only_on("torch"))]
@@ -554,6 +557,7 @@ def test_metrics_argument():
     assert set(history) == {"loss"}
 
 
+@pytest.mark.only_on("torch")
 def test_weighted_metrics_argument():
     x, y = data(SIZE)
     weight = np.linspace(0, 1, SIZE, dtype="float32")
@@ -753,6 +757,7 @@ def test_labels_and_weights_in_lists():
     np.testing.assert_allclose(found, expected)
 
 
+@pytest.mark.only_on("torch")
 def test_second_compile_keeps_the_weights():
     model = dense_model()
     model.compile(optimizer=sgd())

@@ -304,14 +304,15 @@ GRAPHS = [
     TrainingInTheGraph,
     SharedHead,
     Residual,
-    TwoInputs,
-    OneLayerWithTwoInputs,
     FrozenLayerAndNormalization,
     Augmentation,
     # Graphs are walked alike on all backends.
     *(
         pytest.param(graph, marks=pytest.mark.only_on("torch"))
-        for graph in (TiedLayers, ListOfLayers, Concatenation, DeepLocalBlock)
+        for graph in (
+            *(TwoInputs, OneLayerWithTwoInputs, TiedLayers, ListOfLayers),
+            *(Concatenation, DeepLocalBlock),
+        )
     ),
 ]
 

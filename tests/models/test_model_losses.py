@@ -124,6 +124,7 @@ def test_losses_by_name_and_by_function(loss, y, task, expected):
     assert model.fit(X, y, verbose=0).history["loss"]
 
 
+@once
 @pytest.mark.eager(False)
 @pytest.mark.parametrize("loss, y", [(focal, Y), (squares, ONE_HOT)])
 def test_a_function_is_saved_with_the_model(loss, y, tmp_path):
@@ -215,6 +216,7 @@ class Counting(ForwardOnlyModel):
         return super().compute_loss(x, y, y_pred, sample_weight)
 
 
+@once
 @pytest.mark.eager(False)
 def test_metrics_of_an_override():
     model = dense_model()

@@ -266,6 +266,7 @@ def test_a_batch_without_pairs_trains_on_the_goodness():
     assert any("dense" in part for part in changed)
 
 
+@once
 @pytest.mark.eager(False)
 @pytest.mark.parametrize(
     "policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=once)]
@@ -376,6 +377,7 @@ def test_predictions_do_not_compute_objectives(monkeypatch, tmp_path):
         model.evaluate(x, y, verbose=0)
 
 
+@once
 def test_exported_files_have_no_objectives(tmp_path):
     model = conv_model()
     x, _ = data(4, SHAPE)

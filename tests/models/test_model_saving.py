@@ -151,6 +151,7 @@ def test_whether_to_compile_is_saved_as_it_was_given(jit_compile):
     assert model.jit_compile == expected.jit_compile
 
 
+@once
 def test_weights_file(tmp_path):
     model = compiled(rich_model(contribution=LossAware()))
     fit(model)
@@ -223,6 +224,7 @@ def test_config_round_trip():
     assert json.dumps(read.get_config()) == text
 
 
+@once
 @pytest.mark.parametrize(
     "duplicate",
     [

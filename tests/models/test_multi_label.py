@@ -93,6 +93,7 @@ def test_a_loss_of_yes_or_no_by_name():
         assert model.task == "multi_label"
 
 
+@once
 @each_number_of_columns
 def test_contributions_learn(columns):
     rows = ROWS[:, :columns]

@@ -126,6 +126,7 @@ def by_hand(layer, objective, x, y):
     return loss + objective.weight * other
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.parametrize(
     "objective", [lambda: Agreement(0.5), lambda: CoarseClasses([0, 0, 1])]
 )

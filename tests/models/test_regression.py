@@ -50,6 +50,7 @@ def mean_of_layers(model, x):
     return np.average(goodness, axis=1, weights=model.contribution.weights)
 
 
+@once
 @pytest.mark.eager(False)
 @pytest.mark.parametrize(
     "weights",

@@ -38,6 +38,7 @@ def train(model):
     model.train_on_batch(*data(8))
 
 
+@pytest.mark.only_on("torch")
 def test_first_layers_with_weights_and_options_of_their_own():
     model = dense_model(
         3, contribution=LossAware(), layer_clipnorm=0.5, layer_metrics=True
@@ -106,6 +107,7 @@ def test_graph_is_cut_in_the_order_of_its_layers(k, kept):
     assert_close([small.predict(x, verbose=0)], [prediction])
 
 
+@pytest.mark.only_on("torch")
 def test_without_a_number_it_predicts_the_same_with_fewer_layers():
     model = dense_model(4, contribution=Interval())
     model._readout.contribution_weights.assign([0.0, 1.0, 1.0, 0.0])
@@ -121,6 +123,7 @@ def test_without_a_number_it_predicts_the_same_with_fewer_layers():
     assert set(names(small)) == {"a", "b", "c"}
 
 
+@pytest.mark.only_on("torch")
 def test_contribution_starts_anew_if_none_is_left():
     model = dense_model(3, contribution=Last())
     small = model.truncate(2)

@@ -41,7 +41,7 @@ def fit(model, **kwargs):
 @pytest.mark.parametrize(
     "contribution, expected",
     [
-        (contributions.Uniform(), [0, 0, 1]),
+        pytest.param(contributions.Uniform(), [0, 0, 1], marks=once),
         (contributions.Interval(), [0, 0, 1]),
         pytest.param(contributions.Last(), [0, 0, 1], marks=once),
         pytest.param(contributions.SkipFirst(), [0, 0, 1], marks=once),

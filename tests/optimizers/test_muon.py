@@ -160,6 +160,7 @@ def test_trains_and_is_loaded(dtype, options, tmp_path):
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.eager
 def test_one_of_several_optimizers():
     model = network()
@@ -198,6 +199,7 @@ def test_bad_arguments(arguments, message):
         optimizers.Muon(**arguments)
 
 
+@pytest.mark.only_on("torch")
 @pytest.mark.eager
 def test_model_without_matrices():
     with pytest.raises(ValueError, match="at least two rows"):

@@ -179,10 +179,8 @@ def transformer():
     return keras.Model(given, first(x), name="transformer")
 
 
-@pytest.mark.parametrize(
-    "nested",
-    [False, pytest.param(True, marks=pytest.mark.only_on("torch"))],
-)
+@pytest.mark.only_on("torch")
+@pytest.mark.parametrize("nested", [False, True])
 def test_inputs_that_every_block_sees(nested, tmp_path):
     original = transformer()
     if nested:
