@@ -15,7 +15,7 @@ from keras_ff.models import tasks
 from keras_ff.models.check_heads import check_logits
 from keras_ff.models.connect import connect
 from keras_ff.models.exact_saving import ExactSaving
-from keras_ff.models.exporting import export
+from keras_ff.models.exporting import Exporting
 from keras_ff.models.graph import goodness_tensors
 from keras_ff.models.layer_parallel.in_stages import in_stages
 from keras_ff.models.local_statistics import LocalStatistics
@@ -31,7 +31,7 @@ from keras_ff.models.readout import Readout
 from keras_ff.models.slow_dtype import warn_if_slow
 from keras_ff.models.soundness import raise_if_data_wrong
 from keras_ff.models.soundness import raise_if_unsound
-from keras_ff.models.summary import all_parts_shown
+from keras_ff.models.summary import FullSummary
 from keras_ff.models.trainers import LocalTrainer
 from keras_ff.models.training_data import as_pipeline
 from keras_ff.models.training_data import check_batch
@@ -43,13 +43,14 @@ from keras_ff.models.training_state import TrainingState
 from keras_ff.models.voting import start_voting
 from keras_ff.type_aliases import Config
 from keras_ff.type_aliases import Data
-from keras_ff.type_aliases import Path
 from keras_ff.type_aliases import Tensor
 
 
 class LocalLossModel(
     LocalTrainer,
     ExactSaving,
+    Exporting,
+    FullSummary,
     keras_private.OwnLosses,
     keras_private.LogOrder,
     keras_private.ShownArguments,
@@ -405,49 +406,6 @@ class LocalLossModel(
         with in_stages(self, "predict"):
             return super().predict(
                 x, batch_size, verbose, steps, callbacks=callbacks
-            )
-
-    def export(
-        self,
-        filepath: Path,
-        format: str = "tf_saved_model",
-        verbose: int | str | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Exports the combined prediction, as in `keras.Model`."""
-        export(
-            super().export,
-            self.input,
-            filepath,
-            format,
-            verbose,
-            input_signature,
-            **kwargs,
-        )
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Callable[..., None] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: Sequence[str] | None = None,
-    ) -> None:
-        """Prints a summary, as in `keras.Model`.
-
-        With `expand_nested=True` it shows what local layers are made of, heads
-        and normalizations too.
-        """
-        with all_parts_shown(self):
-            super().summary(
-                line_length,
-                positions,
-                print_fn,
-                expand_nested,
-                show_trainable,
-                layer_range,
             )
 
     def _in_layer_order(self, logs):

@@ -1,15 +1,45 @@
 import contextlib
-import math
+from collections.abc import Callable
+from collections.abc import Sequence
 
+from keras_ff import keras_private
 from keras_ff.keras_private import all_layers
 from keras_ff.keras_private import own_layers
-from keras_ff.keras_private import show_shape
 from keras_ff.layers import LocalLayer
 from keras_ff.layers.composite_layer import CompositeLayer
+from keras_ff.models.weight import Weight
+
+
+class FullSummary(keras_private.ModelMixin):
+    """A model whose summary leaves out no part of a local layer."""
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[..., None] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Prints a summary, as in `keras.Model`.
+
+        With `expand_nested=True` it shows what local layers are made of, heads
+        and normalizations too.
+        """
+        with _all_parts_shown(self):
+            super().summary(
+                line_length,
+                positions,
+                print_fn,
+                expand_nested,
+                show_trainable,
+                layer_range,
+            )
 
 
 @contextlib.contextmanager
-def all_parts_shown(model):
+def _all_parts_shown(model):
     """Lets Keras's summary show all that local layers are made of.
 
     It looks for parts in `layers`, where a local layer has those up to its
@@ -41,23 +71,3 @@ def _parts(layer):
     known = {id(weight) for part in parts for weight in part.weights}
     own = [weight for weight in layer.weights if id(weight) not in known]
     return parts + [Weight(weight) for weight in own] if parts else []
-
-
-class Weight:
-    """A weight as a row of a summary: what that asks layers.
-
-    Args:
-        variable: the weight.
-    """
-
-    built = True
-
-    def __init__(self, variable):
-        self.name = variable.name
-        self.weights = [variable]
-        self.trainable = variable.trainable
-        show_shape(self, variable)
-
-    def count_params(self):
-        (variable,) = self.weights
-        return math.prod(variable.shape)
