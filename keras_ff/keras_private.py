@@ -1,7 +1,7 @@
 """What this package needs of Keras that Keras does not promise to keep.
 
 Each name is used here only, so that another Keras is one file's matter;
-`tests/test_keras_private.py` names them. `pyproject.toml` bounds the versions.
+`tests/test_keras_private.py` names them. They are those of `keras>=3.15,<3.17`.
 """
 
 import inspect

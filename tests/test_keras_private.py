@@ -2,6 +2,8 @@
 
 import ast
 import pathlib
+import re
+import tomllib
 
 import keras
 import numpy as np
@@ -94,6 +96,17 @@ def test_keras_has(owner, name, serves):
         f"Keras {keras.__version__} has no {name} of {type(owner).__name__}: "
         f"{serves}. Mend keras_ff/keras_private.py."
     )
+
+
+@pytest.mark.only_on("torch")
+def test_versions_are_those_that_the_project_allows():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    (keras_of,) = [
+        one
+        for one in project["project"]["dependencies"]
+        if re.match(r"keras\b", one)
+    ]
+    assert f"`{keras_of}`" in keras_private.__doc__
 
 
 def test_arguments_and_modules():

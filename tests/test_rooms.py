@@ -180,3 +180,50 @@ def test_no_file_of_the_package_is_long():
         if path.parts[0] == "keras_ff"
     }
     assert not {name for name, number in lines.items() if number > 500}
+
+
+def attributes(tree):
+    return {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+
+
+def names(tree):
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def functions(tree):
+    """Names of a file's own functions, private or not."""
+    return {
+        node.name.lstrip("_")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+# What one of them does and nothing else.
+SIGNS = {"labels": None, "checks": "Integral", "files": "fsync"}
+
+
+@pytest.mark.parametrize("home", SIGNS)
+def test_rules_about_labels_arguments_and_files_exist_once(home):
+    home_file = file_of(f"keras_ff.{home}")
+    rules = functions(FILES[home_file])
+    for path in set(FILES) - {home_file}:
+        # One of the same name adds something to the rule.
+        if functions(FILES[path]) & rules:
+            assert home_file in imported_files(path), path
+        assert SIGNS[home] not in attributes(FILES[path]), path
+
+
+def test_one_rule_says_which_batch_is_never_trained_on():
+    """For all backends and replicas; stages ask it for their layers."""
+    models = pathlib.Path("keras_ff/models")
+    asking = {p for p in FILES if "is_sound" in attributes(FILES[p])}
+    assert asking == {
+        models / "trainers/local_step.py",
+        models / "layer_parallel/spread.py",
+    }
+    counting = {p for p in FILES if "count_wrong_weights" in names(FILES[p])}
+    assert counting == {
+        models / "local_statistics.py",
+        models / "layer_parallel/unit.py",
+    }

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_ff.checks import is_integer
+
 
 class Splits(NamedTuple):
     """The three parts of a data set.
@@ -40,7 +42,7 @@ def hold_out(num_images, validation_split, seed):
 
 def num_held_out(num_images, validation_split):
     number = validation_split
-    if not isinstance(number, numbers.Integral):
+    if not is_integer(number):
         # Some, if any were asked for.
         number = max(round(number * num_images), int(number > 0))
     if number >= num_images:
@@ -58,7 +60,7 @@ def check_validation_split(split):
             "`validation_split` must be a fraction (float) or a number of "
             f"images (int). Received: validation_split={split!r}"
         )
-    fraction = not isinstance(split, numbers.Integral)
+    fraction = not is_integer(split)
     if not float(split) >= 0 or (fraction and not float(split) < 1):
         raise ValueError(
             "`validation_split` must be a fraction in [0, 1) or a "
