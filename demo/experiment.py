@@ -61,7 +61,8 @@ def run(settings):
         # The first steps of an epoch warm up.
         return step_seconds(result.model, train, validation_data=validation)[2:]
 
-    seconds = in_turn(visit, results, repeats=3, warm_up=0)
+    repeats = min(3, settings.epochs)
+    seconds = in_turn(visit, results, repeats, warm_up=0)
     x, y = next(iter(train))
     for name, result in results.items():
         result.step_seconds = statistics.median(sum(seconds[name], []))
