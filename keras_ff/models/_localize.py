@@ -42,7 +42,8 @@ def localize(
     block); the parts become local blocks, each with a goodness head.
     Backpropagation runs inside a block only, and the memory of a training
     step is that of the largest block. Models nested in the model, as transfer
-    learning makes them, are looked into.
+    learning makes them, are looked into, and so are layers that do nothing but
+    call others one after the other.
 
     The blocks share their layers, and so their weights, with the given model.
     Blocks that are frozen (`layer.trainable = False`) before they ever

@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import time
+import types
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
@@ -20,6 +21,7 @@ os.environ["XLA_FLAGS"] = (
 
 import keras
 import numpy as np
+from tiny_models import CLASSES
 from tiny_models import data
 from tiny_models import dense_model
 from tiny_models import numpy
@@ -27,7 +29,9 @@ from tiny_models import numpy
 from keras_ff.callbacks import Backup
 from keras_ff.callbacks import LocalLearningMonitor
 from keras_ff.contributions import LossAware
+from keras_ff.layers import CAWConv2D
 from keras_ff.losses import LocalCrossentropy
+from keras_ff.models import ForwardOnlyModel
 from keras_ff.models.trainers import whole_weights
 
 JAX = keras.backend.backend() == "jax"
@@ -65,7 +69,7 @@ else:
 
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 2,
+        [tf.config.LogicalDeviceConfiguration()] * 4,
     )
     SEVERAL = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
@@ -103,6 +107,58 @@ def train(devices):
             "goodness": model.goodness(HELD_OUT[0], batch_size=8),
             "early exit": [found.threshold, *left],
         }
+
+
+def convolutions(devices):
+    """What CAW-Conv learns in float16, with a sample that overflows there."""
+    keras.utils.set_random_seed(3)
+    noise = keras.initializers.RandomNormal(0.5, 0.5, seed=5)
+    with devices.scope():
+        model = ForwardOnlyModel(
+            [
+                keras.Input((6, 6, 2)),
+                *[
+                    CAWConv2D(
+                        *(6, 3, CLASSES),
+                        dropout=0.0,
+                        temperature=2.0,
+                        assignment_initializer=noise,
+                        dtype="mixed_float16",
+                    )
+                    for _ in range(2)
+                ],
+            ]
+        )
+        model.compile(
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.02))
+        )
+        model.fit(
+            *data(17, (6, 6, 2)),
+            sample_weight=np.where(np.arange(17) == 4, 1e6, 1),
+            batch_size=8,
+            epochs=3,
+            verbose=0,
+        )
+    return {
+        "float16": whole(model),
+        "loss scale": [numpy(model.optimizer.dynamic_scale)],
+        "steps": [numpy(model.optimizer.iterations)],
+    }
+
+
+def strategies_refused(model):
+    """What is said of strategies, which a real one needs a cluster for."""
+    said = {}
+    workers = types.SimpleNamespace(_in_multi_worker_mode=lambda: True)
+    for name in ("ParameterServerStrategy", "MultiWorkerMirroredStrategy"):
+        strategy = object.__new__(getattr(tf.distribute, name))
+        strategy._extended = workers
+        model._distribute_strategy = strategy
+        try:
+            model.compile()
+        except ValueError as error:
+            said[name] = str(error)
+    return said
 
 
 def distance(found, expected):
@@ -296,12 +352,15 @@ elif JAX:
     result["differences"] = differences()
     result["datasets"] = from_datasets()
 else:
-    server = object.__new__(tf.distribute.ParameterServerStrategy)
-    try:
-        model._distribute_strategy = server
-        model.compile()
-    except ValueError as error:
-        result["server"] = str(error)
+    four = tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(4)],
+        # Rings of other sizes than before are not made in one process.
+        tf.distribute.ReductionToOneDevice(),
+    )
+    one = convolutions(OneDevice())
+    result["several"].update(distance(convolutions(four), one))
+    result["scaled"] = [float(one[name][0]) for name in ("loss scale", "steps")]
+    result["refused"] = strategies_refused(model)
 place = FOLDER / f"{RANK}.json"
 place.write_text(json.dumps(result))
 if PROCESSES > 1:

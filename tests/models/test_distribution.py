@@ -59,7 +59,10 @@ def processes(folder, found):
 
 
 def test_several_devices_train_as_one(found):
-    """Clipped layers, weighted samples, a last batch of one sample."""
+    """Clipped layers, weighted samples, a last batch of one sample.
+
+    On TensorFlow convolutions with loss scaling, too.
+    """
     for name, distance in found["several"].items():
         assert distance < 1e-5, name
 
@@ -98,8 +101,20 @@ def test_layers_in_stages_train_as_on_one_device(found):
 
 @pytest.mark.only_on("tensorflow")
 def test_strategies_that_cannot_train_local_layers_are_named(found):
-    assert "ParameterServerStrategy" in found["server"]
-    assert "JAX or PyTorch" in found["server"]
+    refused = found["refused"]
+    assert set(refused) == {
+        "ParameterServerStrategy",
+        "MultiWorkerMirroredStrategy",
+    }
+    for name, message in refused.items():
+        assert f"scope of a {name}" in message and "JAX" in message
+
+
+@pytest.mark.only_on("tensorflow")
+def test_a_gradient_that_overflows_on_one_device_is_left_out_on_all(found):
+    """CAW-Conv on four devices; in each of three epochs one batch of three."""
+    assert found["scaled"] == [2**15 / 2**3, 6]
+    assert {"float16", "loss scale", "steps"} <= set(found["several"])
 
 
 def test_two_processes_of_jax_train_as_one(processes):

@@ -112,7 +112,8 @@ def cut_plan(
     Nothing is built. The plan is the partition whose largest block is the
     smallest. A convolution or dense layer stays with the normalization and
     the activation that follow it, and the blocks of a residual network are
-    cut between, not inside. Models nested in the model are looked into.
+    cut between, not inside. Models nested in the model are looked into, and
+    layers that do nothing but call others one after the other.
 
     Args:
         model: a functional or a built sequential Keras model, see `localize`.

@@ -7,6 +7,7 @@ from keras import tree
 from keras_ff import keras_private
 from keras_ff.keras_private import producer
 from keras_ff.models.cutting.cut_points import running_nodes
+from keras_ff.models.cutting.layer_chain import layer_chain
 from keras_ff.models.cutting.run_again import call_layer
 from keras_ff.models.cutting.run_again import call_masked
 from keras_ff.models.cutting.run_again import call_unmasked
@@ -55,7 +56,9 @@ def flat_model(model):
     """The layers of a model and of the models in it, as one graph.
 
     They are the model's own layers: nothing is copied. A nested model stays
-    one layer if it has a `call` of its own, or names that are taken.
+    one layer if it has names that are taken, or a `call` of its own that does
+    more than to call one layer after the other; a layer that does no more
+    than this is looked into, too.
 
     Args:
         model: a functional or a built sequential Keras model.
@@ -109,18 +112,22 @@ def _flattened(graph):
     nested = {}
 
     def call(layer, args, kwargs):
-        if not _opens(layer, taken):
+        inputs = args[0] if args else kwargs.get("inputs")
+        given = [x for x in tree.flatten([args, kwargs]) if x is not None]
+        inner = _inside(layer, given, taken)
+        if inner is None:
             return call_layer(layer, args, kwargs)
-        taken.update(_names(layer))
-        inner = _functional(layer)
-        inputs = args[0] if args else kwargs["inputs"]
+        taken.update(_names(inner))
         tensors = dict(zip(map(id, inner.inputs), tree.flatten(inputs)))
         run_again(running_nodes(inner), tensors, call)
         outputs = [tensors[id(x)] for x in inner.outputs]
         nested[layer.name] = outputs[0]
         return outputs
 
-    if any(_opens(layer, taken) for layer in graph.layers):
+    if any(
+        _inside(node.operation, node.input_tensors, taken) is not None
+        for node in running_nodes(graph)
+    ):
         graph, _ = _made_again(graph, call)
     masked = bool(masks_of(running_nodes(graph)))
     if masked:
@@ -149,9 +156,22 @@ def _like(x, name=None):
     return keras.Input(x.shape[1:], dtype=x.dtype, name=name)
 
 
-def _opens(layer, taken):
-    """Whether a layer is a model whose layers can take its place."""
-    return keras_private.runs_as_graph(layer) and not _names(layer) & taken
+def _inside(layer, arguments, taken):
+    """A graph that can take the place of a layer, or `None`.
+
+    Args:
+        layer: a Keras layer, or an operation.
+        arguments: list of what it is called with.
+        taken: set of names that layers of the graph must not have.
+    """
+    graph = None
+    if keras_private.runs_as_graph(layer):
+        graph = _functional(layer)
+    elif isinstance(layer, keras.Layer) and len(arguments) == 1:
+        graph = layer_chain(layer, *arguments)
+    if graph is None or _names(graph) & taken:
+        return None
+    return graph
 
 
 def _names(model):

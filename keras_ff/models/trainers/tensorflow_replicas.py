@@ -52,13 +52,23 @@ class TensorFlowReplicas(keras_private.ModelMixin):
 
     def _reduce(self, gradients):
         # All other gradients the optimizer adds up, at once.
-        if _replicas() == 1 or self._readout.layer_clipnorm is None:
+        if _replicas() == 1 or not self._needs_sums:
             return super()._reduce(gradients)
         total = _sums(gradients)
         return lambda: total
 
+    @property
+    def _needs_sums(self):
+        """Whether gradients are looked at before the optimizer adds them up.
+
+        Keras's loss scaling looks at those of the first replica.
+        """
+        return self._readout.layer_clipnorm is not None or isinstance(
+            self.optimizer, keras.optimizers.LossScaleOptimizer
+        )
+
     def _apply(self, gradients):
-        if self._readout.layer_clipnorm is not None:
+        if self._needs_sums:
             # They are sums already, and will be added up once more.
             gradients = [gradient / _replicas() for gradient in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)

@@ -3,10 +3,12 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as numpy
 
+from keras_ff.models import cut_plan
 from keras_ff.models import load_model
 from keras_ff.models import localize
 from keras_ff.models.cutting.cut_points import cut_points
 from keras_ff.models.cutting.flat_model import flat_model
+from keras_ff.models.cutting.layer_chain import layer_chain
 
 pytestmark = pytest.mark.eager
 layers = keras.layers
@@ -210,3 +212,126 @@ def test_inputs_that_every_block_sees(nested, tmp_path):
         np.testing.assert_allclose(
             early, each.goodness(short).sum(1), atol=1e-5
         )
+
+
+@keras.saving.register_keras_serializable("keras_ff_tests")
+class Block(layers.Layer):
+    """Adds what two dense layers make of the input."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.norm = layers.LayerNormalization(name="norm")
+        self.dense = layers.Dense(4, "relu", name="dense")
+
+    def build(self, shape):
+        self.norm.build(shape)
+        self.dense.build(shape)
+
+    def call(self, x):
+        return x + self.dense(self.norm(x))
+
+
+class Encoder(layers.Layer):
+    """Blocks in one layer, as the encoders of keras-hub have them."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = layers.Dropout(0.5, name="dropout")
+        self.blocks = [Block(name=f"block{i}") for i in range(3)]
+        self.norm = layers.LayerNormalization(name="encoder_norm")
+
+    def build(self, shape):
+        for layer in (self.dropout, *self.blocks, self.norm):
+            layer.build(shape)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def call(self, x, training=None):
+        x = self.dropout(x, training=training)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+
+class Doubles(Encoder):
+    def call(self, x):
+        return super().call(x) * 2
+
+
+class HasAWeight(Encoder):
+    def build(self, shape):
+        super().build(shape)
+        self.scale = self.add_weight(name="scale")
+
+
+class LeavesABlockOut(Encoder):
+    def call(self, x):
+        return self.norm(self.blocks[0](x))
+
+
+class DropsInTrainingOnly(Encoder):
+    def call(self, x, training=None):
+        if training:
+            x = self.dropout(x)
+        return self.norm(self.blocks[2](self.blocks[1](self.blocks[0](x))))
+
+
+class LooksAtNumbers(Encoder):
+    def call(self, x):
+        return super().call(x if numpy(x).any() else -x)
+
+
+def with_encoder(encoder):
+    inputs = keras.Input((5, 3))
+    x = layers.Dense(4, name="patches")(inputs)
+    return keras.Model(inputs, encoder(name="encoder")(x))
+
+
+@pytest.mark.only_on("torch")
+def test_layers_that_only_call_others_are_looked_into(tmp_path):
+    original = with_encoder(Encoder)
+    graph = flat_model(original).graph
+    blocks = ["block0", "block1", "block2"]
+    assert [layer.name for layer in graph.layers[1:]] == [
+        *("patches", "dropout"),
+        *(*blocks, "encoder_norm"),
+    ]
+    assert cut_plan(original, 4).cut == ["dropout", *blocks[:2]]
+    model = localize(original, 3, cut=4)
+    x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
+    expected = numpy(original(x))
+    np.testing.assert_allclose(features_of(model, x), expected, atol=1e-6)
+    assert len(model.trainable_variables) == 4 + len(
+        original.trainable_variables
+    )
+    model.compile("sgd")
+    model.fit(x, np.arange(4) % 3, verbose=0)
+    # They share their weights with the given model, and are saved.
+    np.testing.assert_allclose(features_of(model, x), numpy(original(x)))
+    assert np.abs(numpy(original(x)) - expected).max() > 1e-4
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)
+
+
+@pytest.mark.only_on("torch")
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Doubles,
+        HasAWeight,
+        LeavesABlockOut,
+        DropsInTrainingOnly,
+        LooksAtNumbers,
+    ],
+)
+def test_layers_that_do_more_than_call_others_stay_whole(encoder):
+    inputs = keras.Input((5, 4))
+    layer = encoder(name="encoder")
+    layer.build((None, 5, 4))
+    symbol = layer(inputs) if encoder is not LooksAtNumbers else None
+    assert layer_chain(layer, inputs) is None
+    if symbol is not None:
+        graph = flat_model(with_encoder(encoder)).graph
+        assert [x.name for x in graph.layers[1:]] == ["patches", "encoder"]
