@@ -469,6 +469,14 @@ class _OfBase:
     _backend_update_step = BaseOptimizer._backend_update_step
 
 
+def of_its_own(optimizer):
+    """The methods that `stateless_optimizer` would take from an optimizer."""
+    kinds = type(optimizer).mro()
+    kinds = kinds[: kinds.index(keras.optimizers.Optimizer)]
+    given = {name for name in vars(_OfBase) if not name.startswith("__")}
+    return sorted(given & {name for kind in kinds for name in vars(kind)})
+
+
 def stateless_optimizer(optimizer, variables):
     """A copy of an optimizer for some of its variables.
 

@@ -42,7 +42,14 @@ class BatchRules:
                 f"{', '.join(map(str, shape))}). Received: {name!r} of shape "
                 f"{array.shape}"
             )
-        array = array.astype(dtype)
+        given, array = array, array.astype(dtype)
+        wrong = array != given
+        if array.dtype.kind in "iu" and wrong.any():
+            raise ValueError(
+                f"Samples must be whole numbers that fit into {dtype}. "
+                f"Received: {given[wrong][0]} in {name!r}. No weight was "
+                "changed."
+            )
         if array.dtype.kind == "f":
             wrong = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
             if wrong.any():

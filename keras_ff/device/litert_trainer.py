@@ -8,15 +8,14 @@ import numpy as np
 from keras_ff.device.batch_rules import BatchRules
 from keras_ff.device.program import Program
 from keras_ff.device.program import run_in
+from keras_ff.device.training_folder import EPOCH
+from keras_ff.device.training_folder import LEARNING_RATE
 from keras_ff.device.training_folder import PROGRESS
+from keras_ff.device.training_folder import STEP
 from keras_ff.device.training_folder import WEIGHTS
 from keras_ff.device.training_folder import read_manifest
 from keras_ff.device.training_folder import read_weights
 from keras_ff.device.training_folder import write_weights
-
-_LEARNING_RATE = "optimizer/learning_rate"
-# What temperatures and regularizers follow: it grows when an epoch begins.
-_EPOCH = "epoch"
 
 
 class LiteRTTrainer:
@@ -88,12 +87,12 @@ class LiteRTTrainer:
 
     @property
     def learning_rate(self) -> float | None:
-        value = self._values.get(_LEARNING_RATE)
+        value = self._values.get(LEARNING_RATE)
         return None if value is None else float(value)
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        if _LEARNING_RATE not in self._values:
+        if LEARNING_RATE not in self._values:
             raise ValueError(
                 "The learning rate of this optimizer follows a schedule. "
                 f"Received: learning_rate={value}"
@@ -103,7 +102,7 @@ class LiteRTTrainer:
                 "`learning_rate` must be at least 0 and finite. Received: "
                 f"learning_rate={value}"
             )
-        self._values[_LEARNING_RATE] = np.asarray(value, "float32")
+        self._values[LEARNING_RATE] = np.asarray(value, "float32")
 
     def weights(self) -> dict[str, np.ndarray]:
         """Dict from names to arrays: weights, optimizer, contribution."""
@@ -177,7 +176,7 @@ class LiteRTTrainer:
         last = self.epoch + 1 if epochs is None else epochs
         history = []
         while self.epoch < last:
-            self._values[_EPOCH] = np.asarray(self.epoch, "float32")
+            self._values[EPOCH] = np.asarray(self.epoch, "float32")
             order = np.arange(samples)
             if shuffle:
                 random = np.random.default_rng([self._seed, self.epoch])
@@ -227,7 +226,7 @@ class LiteRTTrainer:
         told = {
             "labels": y,
             "sample_weight": self._rules.weights(sample_weight, len(y)),
-            "epoch": self._values[_EPOCH],
+            "epoch": self._values[EPOCH],
         }
         tensors = dict(zip(self._names("inputs"), x))
         changed, goodness, loss = {}, {}, 0.0
@@ -261,8 +260,9 @@ class LiteRTTrainer:
                 for i, name in enumerate(layer[f"{kind}s"])
             )
         if layer["noise"]:
+            # Drawn anew in every step, and again where a step is repeated.
             random = np.random.default_rng(
-                [self._seed, self.epoch, self._batch, layer["index"]]
+                [self._seed, int(self._values.get(STEP, 0)), layer["index"]]
             )
             given.update(
                 (f"noise_{i}", random.random(shape, "float32"))
@@ -351,7 +351,7 @@ class LiteRTTrainer:
             (f"weight_{i}", self._values[name])
             for i, name in enumerate(model["weights"])
         )
-        given.update(told, epoch=self._values[_EPOCH])
+        given.update(told, epoch=self._values[EPOCH])
         return run_in(self._program(model["program"]), signature, given)
 
     def _batches(self, samples):

@@ -29,12 +29,20 @@ class Program:
         kind = (
             kinds.AUTO if delegates else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
-        self._interpreter = interpreter.Interpreter(
-            model_path=None if path is None else str(path),
-            model_content=content,
-            num_threads=num_threads,
-            experimental_op_resolver_type=kind,
-        )
+        try:
+            self._interpreter = interpreter.Interpreter(
+                model_path=None if path is None else str(path),
+                model_content=content,
+                num_threads=num_threads,
+                experimental_op_resolver_type=kind,
+            )
+        except ValueError as error:
+            if path is None:
+                raise
+            raise ValueError(
+                f"{path} is no whole program: {error}. Export the model "
+                "again, with keras_ff.export_training. No weight was changed."
+            ) from error
         self._runners = {}
 
     def inputs(self, name):

@@ -15,6 +15,11 @@ MANIFEST = "training.json"
 WEIGHTS = "weights.npz"
 INT8 = "predict_int8.tflite"
 MODEL = "model.json"
+# Numbers that all layers share: how large a step is, how many there were, and
+# the epoch, which temperatures and regularizers follow.
+LEARNING_RATE = "optimizer/learning_rate"
+STEP = "optimizer/iteration"
+EPOCH = "epoch"
 # What a file of weights says of the training beside them.
 PROGRESS = ("progress/epoch", "progress/batch")
 _EXPORT_AGAIN = "Export the model again, with keras_ff.export_training."

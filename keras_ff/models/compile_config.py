@@ -31,7 +31,7 @@ def portable(config, optimizer, jit_compile, variables):
     ]
     if any(paths or names for paths, names in excluded):
         config["excluded_from_weight_decay"] = excluded
-    return _with_public_names(config)
+    return with_public_names(config)
 
 
 def exclude_from_weight_decay(optimizer, variables, excluded):
@@ -43,18 +43,18 @@ def exclude_from_weight_decay(optimizer, variables, excluded):
         )
 
 
-def _with_public_names(config):
+def with_public_names(config):
     """Names optimizers as every backend knows them.
 
     On PyTorch, Keras writes the module of its PyTorch optimizers, which no
     other backend can train with.
     """
     if isinstance(config, dict):
-        config = {k: _with_public_names(v) for k, v in config.items()}
+        config = {k: with_public_names(v) for k, v in config.items()}
         if keras_private.is_torch_optimizer(config.get("module")):
             config["module"] = "keras.optimizers"
             config["registered_name"] = None
         return config
     if isinstance(config, (list, tuple)):
-        return type(config)(_with_public_names(v) for v in config)
+        return type(config)(with_public_names(v) for v in config)
     return config

@@ -16,6 +16,8 @@ from models.tiny_models import dense_model
 import keras_ff
 from keras_ff import layers
 from keras_ff.device import LiteRTTrainer
+from keras_ff.device.batch_rules import BatchRules
+from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 
 pytest.importorskip("ai_edge_litert")
@@ -127,6 +129,7 @@ def test_folders_that_are_not_whole(folder):
     content = program.read_bytes()
     program.unlink()
     refused("train_1.tflite, the program of layer 'local_1', is missing")
+    program.write_bytes(content[: len(content) // 2])
     program.write_bytes(content)
     manifest = json.loads((folder / "training.json").read_text())
     (folder / "training.json").write_text(
@@ -137,6 +140,63 @@ def test_folders_that_are_not_whole(folder):
     refused("damaged")
     with pytest.raises(FileNotFoundError, match="no training.json"):
         LiteRTTrainer(folder.parent)
+
+
+def test_a_program_that_is_not_whole(folder):
+    program = folder / "train_1.tflite"
+    content = program.read_bytes()
+    program.write_bytes(content[: len(content) // 2])
+    trainer = LiteRTTrainer(folder)
+    before = trainer.weights()
+    with pytest.raises(ValueError, match="train_1.tflite is no whole program"):
+        trainer.train_on_batch(*data(BATCH))
+    assert same(before, trainer.weights())
+
+
+def test_dropout_is_drawn_anew_in_every_step(exported):
+    batch = data(BATCH)
+
+    def trained(step, seed=0):
+        trainer = LiteRTTrainer(exported, seed=seed)
+        trainer.set_weights({"optimizer/iteration": step})
+        trainer.train_on_batch(*batch)
+        return trainer.weights()["local_0/dense/kernel"]
+
+    first = trained(0)
+    np.testing.assert_array_equal(first, trained(0))
+    assert not np.array_equal(first, trained(1))
+    assert not np.array_equal(first, trained(0, seed=1))
+
+
+def test_integers_that_the_programs_cannot_hold():
+    rules = BatchRules(
+        {
+            "batch_size": 1,
+            "num_columns": 2,
+            "inputs": [{"name": "x", "shape": [], "dtype": "uint8"}],
+            "labels": {},
+            "task": None,
+        }
+    )
+    assert rules.samples([[3.0, 255.0]])[0].dtype == "uint8"
+    for wrong in (0.5, 256, -1):
+        with pytest.raises(ValueError, match=f"uint8. Received: {wrong}"):
+            rules.samples([[3, wrong]])
+
+
+def test_state_of_another_optimizer_stays_on_the_device(folder):
+    trainer = LiteRTTrainer(folder)
+    trainer.learning_rate = 0.5
+    trainer.save()
+
+    def imported():
+        optimizer = keras_ff.import_training(folder).optimizer
+        return float(optimizer.learning_rate)
+
+    assert imported() == 0.5
+    manifest = (folder / "training.json").read_text()
+    (folder / "training.json").write_text(manifest.replace("SGD", "Adam"))
+    np.testing.assert_allclose(imported(), 0.1)
 
 
 def test_weights_of_another_model(exported):
@@ -162,21 +222,28 @@ def test_what_is_not_exported(exported, tmp_path):
     refused("'litert'", format="onnx")
     refused("`optimizer` must be one of", optimizer="lion")
     refused("Only a ForwardOnlyModel", keras.Sequential(), error=TypeError)
-    refused(
-        "global_clipnorm", optimizer=keras.optimizers.SGD(global_clipnorm=1.0)
+    optimizers = keras.optimizers
+    for message, optimizer in {
+        "global_clipnorm": optimizers.SGD(global_clipnorm=1.0),
+        "use_ema": optimizers.SGD(use_ema=True),
+        "more than one batch": optimizers.SGD(gradient_accumulation_steps=2),
+        "optimizer of optimizers": optimizers.LossScaleOptimizer(
+            optimizers.SGD()
+        ),
+        "Nadam has .*_backend_update_step": optimizers.Nadam(),
+        "ScheduleFreeAdamW reads a number": optimizers.ScheduleFreeAdamW(),
+    }.items():
+        refused(message, optimizer=optimizer)
+    pairs = ForwardForwardModel(
+        [keras.Input((8,)), layers.FFDense(4)], num_classes=CLASSES
     )
-    sorting = ForwardOnlyModel(
-        [
-            keras.Input((FEATURES,)),
-            layers.LocalBlock(
-                [keras.layers.Dense(4), Sorted()],
-                layers.GoodnessProjection(CLASSES),
-                name="sorts",
-            ),
-        ]
-    )
-    sorting.compile()
-    refused("layer 'sorts'.*", sorting)
+    refused("draws wrong labels by a read-out", pairs, error=TypeError)
+    alike = one_block([keras.layers.Dense(4, name="a") for _ in range(2)])
+    refused("Give the parts of the layers names of their own", alike)
+    half = one_block([keras.layers.Dense(4, dtype="mixed_float16", name="b")])
+    refused("'b' computes in float16", half)
+    noisy = one_block([keras.layers.Dense(4), keras.layers.GaussianNoise(1.0)])
+    refused("layer 'block' does cannot be expressed.*RandomNormal", noisy)
     padded = ForwardOnlyModel(
         [
             keras.Input((4, 4, 2)),
@@ -192,11 +259,17 @@ def test_what_is_not_exported(exported, tmp_path):
     assert not path.exists() and not list(tmp_path.glob(".*"))
 
 
-class Sorted(keras.layers.Layer):
-    """Has an operation that LiteRT lacks."""
-
-    def call(self, inputs):
-        return keras.ops.cumprod(inputs, axis=-1)
+def one_block(parts):
+    model = ForwardOnlyModel(
+        [
+            keras.Input((FEATURES,)),
+            layers.LocalBlock(
+                parts, layers.GoodnessProjection(CLASSES), name="block"
+            ),
+        ]
+    )
+    model.compile()
+    return model
 
 
 class PaddedConvolution(keras.layers.Layer):

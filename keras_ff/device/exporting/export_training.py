@@ -10,9 +10,11 @@ import tempfile
 
 import keras
 
+from keras_ff import keras_private
 from keras_ff.checks import check_integer
 from keras_ff.device.exporting.refusals import check_can_train
 from keras_ff.files import check_folder
+from keras_ff.models.compile_config import with_public_names
 from keras_ff.models.lora import start_lora
 from keras_ff.models.voting import start_voting
 
@@ -116,7 +118,12 @@ def export_training(
         "path": path,
         "batch_size": int(batch_size),
         "optimizer": optimizer
-        and keras.saving.serialize_keras_object(optimizer),
+        and with_public_names(keras.saving.serialize_keras_object(optimizer)),
+        # Which is in no config.
+        "excluded": optimizer
+        and [
+            keras_private.excluded_from_weight_decay(optimizer, model.variables)
+        ],
         "float16": bool(float16),
         "int8": bool(int8),
     }

@@ -31,34 +31,19 @@ def gradients_made():
 @_gradient_of("Conv2D")
 def _conv2d(op, grad):
     x, kernel = op.inputs
-    height, width, taken, filters = kernel.shape.as_list()
+    height, width, taken, _ = kernel.shape.as_list()
     windows = _windows(op, x.shape, (height, width))
     padded = windows.padded(x)
-    groups = x.shape[-1] // taken
-    grads = tf.split(grad, groups, -1) if groups > 1 else [grad]
-    kernels = tf.split(kernel, groups, -1) if groups > 1 else [kernel]
-    of_kernel = []
-    for position in windows.positions:
-        seen = windows.seen(padded, position)
-        parts = tf.split(seen, groups, -1) if groups > 1 else [seen]
-        of_kernel.append(
-            _joined(
-                [
-                    tf.matmul(_rows(p), _rows(g), transpose_a=True)
-                    for p, g in zip(parts, grads)
-                ]
-            )
-        )
+    rows = _rows(grad)
+    of_kernel = [
+        tf.matmul(_rows(windows.seen(padded, p)), rows, transpose_a=True)
+        for p in windows.positions
+    ]
     of_kernel = tf.reshape(tf.stack(of_kernel), kernel.shape)
     maps = (
-        _joined(
-            [
-                tf.reshape(
-                    tf.matmul(_rows(g), k[i, j], transpose_b=True),
-                    (*g.shape[:-1], taken),
-                )
-                for g, k in zip(grads, kernels)
-            ]
+        tf.reshape(
+            tf.matmul(rows, kernel[i, j], transpose_b=True),
+            (*grad.shape[:-1], taken),
         )
         for i, j in windows.positions
     )
@@ -220,10 +205,6 @@ def _windows(op, shape, size):
 
 def _rows(x):
     return tf.reshape(x, (-1, x.shape[-1]))
-
-
-def _joined(parts):
-    return tf.concat(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _as_number(condition, like):

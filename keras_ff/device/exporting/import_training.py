@@ -1,11 +1,12 @@
+import itertools
 import json
 import os
 
 import keras
+import numpy as np
 
-from keras_ff.device.exporting.names import EPOCH
-from keras_ff.device.exporting.names import OPTIMIZER
 from keras_ff.device.exporting.names import Names
+from keras_ff.device.training_folder import EPOCH
 from keras_ff.device.training_folder import MODEL
 from keras_ff.device.training_folder import PROGRESS
 from keras_ff.device.training_folder import WEIGHTS
@@ -51,14 +52,16 @@ def import_training(
     if model is None:
         model = _made(os.path.join(path, MODEL))
     names = Names(model)
-    variables = names.by_name
-    _check_fits(variables, values, path)
-    for name, variable in variables.items():
-        variable.assign(values[name])
+    # In their order: Keras names parts without a name anew in every copy.
+    variables = list(names.by_name.values())
+    found = [values[name] for name in manifest["model"]["weights"]]
+    _check_fits(variables, found, path)
+    for variable, value in zip(variables, found):
+        variable.assign(value)
     for variable in names.epochs:
         variable.assign(values[EPOCH])
     model.epoch = values[PROGRESS[0]]
-    _take_state(model, values)
+    _take_state(model, manifest, values)
     return model
 
 
@@ -70,29 +73,30 @@ def _made(file):
 
 
 def _check_fits(variables, values, path):
-    for name, variable in variables.items():
-        value = values.get(name)
-        if value is None or tuple(value.shape) != tuple(variable.shape):
+    for variable, value in itertools.zip_longest(variables, values):
+        shape = None if variable is None else tuple(variable.shape)
+        there = None if value is None else value.shape
+        if shape != there:
             raise ValueError(
                 f"The weights of {path} are of another model. Received: a "
-                f"model with the weight {name!r} of shape "
-                f"{tuple(variable.shape)}; the device has "
-                f"{'none' if value is None else tuple(value.shape)}. No "
-                "weight was changed."
+                f"model with {len(variables)} weights, the device has "
+                f"{len(values)}; the first that differs is "
+                f"{getattr(variable, 'path', None)!r} of shape {shape}, on "
+                f"the device of shape {there}. No weight was changed."
             )
 
 
-def _take_state(model, values):
-    """Lets the optimizer go on, if all of its state is there."""
+def _take_state(model, manifest, values):
+    """Lets the optimizer go on, if it is the one of the device."""
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is None:
+    kind = manifest["optimizer"]["class_name"]
+    if type(optimizer).__name__ != kind or not model.trainable_variables:
         return
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
-    state = {OPTIMIZER + v.name: v for v in optimizer.variables}
-    if all(
-        name in values and values[name].shape == tuple(v.shape)
-        for name, v in state.items()
-    ):
-        for name, variable in state.items():
-            variable.assign(values[name])
+    state = [values.get(name) for name in manifest["state"]]
+    if [np.shape(value) for value in state] == [
+        tuple(v.shape) for v in optimizer.variables
+    ]:
+        for variable, value in zip(optimizer.variables, state):
+            variable.assign(value)

@@ -1,6 +1,8 @@
 """Graphs that LiteRT can run, of layers as they stand."""
 
 import contextlib
+import functools
+import operator
 from unittest import mock
 
 import tensorflow as tf
@@ -45,23 +47,23 @@ def lowered(noise):
         noise: a `Noise`.
     """
     twins = {
-        "relu": _relu,
-        "relu6": _relu6,
-        "gelu": _gelu,
-        "experimental.stateless_dropout": noise.dropout,
+        "nn.relu": _relu,
+        "nn.relu6": _relu6,
+        "nn.gelu": _gelu,
+        "math.erf": _erf,
+        "nn.convolution": functools.partial(_convolution, tf.nn.convolution),
+        "nn.experimental.stateless_dropout": noise.dropout,
     }
     eagerly = tf.config.functions_run_eagerly()
     graph = tf.compat.v1.get_default_graph()
     with contextlib.ExitStack() as stack:
         for name, twin in twins.items():
-            *path, name = name.split(".")
-            owner = tf.nn
-            for part in path:
-                owner = getattr(owner, part)
+            owner, _, name = name.rpartition(".")
+            owner = operator.attrgetter(owner)(tf)
             stack.enter_context(mock.patch.object(owner, name, twin))
         stack.enter_context(graph.gradient_override_map(gradients_made()))
-        # Keras compiles convolutions of several groups in functions of their
-        # own, whose graphs would not know of this one's gradients.
+        # Keras compiles convolutions of several groups, which would not know
+        # of the twins.
         tf.config.run_functions_eagerly(True)
         stack.callback(tf.config.run_functions_eagerly, eagerly)
         yield
@@ -82,9 +84,35 @@ def _relu6(features, name=None):
 
 
 def _gelu(features, approximate=False, name=None):
-    """GELU without `Erfc`, which LiteRT lacks."""
     x = features
     if approximate:
         inner = 0.7978845608028654 * (x + 0.044715 * x * x * x)
         return 0.5 * x * (1.0 + tf.tanh(inner))
-    return 0.5 * x * (1.0 + tf.math.erf(x * 0.7071067811865476))
+    return 0.5 * x * (1.0 + _erf(x * 0.7071067811865476))
+
+
+@tf.custom_gradient
+def _erf(x, name=None):
+    """The error function, which LiteRT lacks, to 2e-7.
+
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
+    """
+    t = 1.0 / (1.0 + 0.3275911 * tf.abs(x))
+    total = tf.zeros_like(t)
+    for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736):
+        total = t * (total + factor)
+    total = t * (total + 0.254829592)
+    bell = tf.exp(-x * x)
+    return tf.sign(x) * (
+        1.0 - total * bell
+    ), lambda grad: grad * 1.1283791670955126 * bell
+
+
+def _convolution(convolution, input, filters, *args, **kwargs):
+    """Convolutions of several groups, which no processor runs, one by one."""
+    taken, channels = filters.shape[-2], input.shape[-1]
+    groups = channels // taken
+    if groups == 1 or kwargs.get("data_format", "").startswith("NC"):
+        return convolution(input, filters, *args, **kwargs)
+    parts = zip(tf.split(input, groups, -1), tf.split(filters, groups, -1))
+    return tf.concat([convolution(x, k, *args, **kwargs) for x, k in parts], -1)

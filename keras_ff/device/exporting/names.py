@@ -4,7 +4,6 @@ import keras
 
 from keras_ff import keras_private
 
-EPOCH = "epoch"
 CONTRIBUTION = "contribution"
 OPTIMIZER = "optimizer/"
 
@@ -58,12 +57,9 @@ class Names:
         return id(variable) in self._epochs
 
 
-def state_names(optimizer):
-    """The names of an optimizer's variables, in their order."""
-    names = []
-    for variable in optimizer.variables:
-        names.append(_unused(OPTIMIZER + variable.name, names))
-    return names
+def state_name(variable):
+    """The name of a variable of an optimizer."""
+    return OPTIMIZER + variable.name
 
 
 def _unused(name, names):

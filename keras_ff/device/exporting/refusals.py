@@ -7,6 +7,13 @@ from keras_ff.models import ForwardForwardModel
 from keras_ff.models import ForwardOnlyModel
 from keras_ff.models.local_loss_model import LocalLossModel
 
+_SCHEDULE_FREE = "ScheduleFreeAdamW"
+_REFUSED_OPTIONS = {
+    "global_clipnorm": "sees all layers, and a device runs one at a time",
+    "gradient_accumulation_steps": "sees more than one batch",
+    "use_ema": "keeps averages that only the end of a `fit` makes weights",
+}
+
 
 def check_can_train(model):
     """Raises if a model cannot be exported with its training."""
@@ -56,14 +63,42 @@ def check_optimizer(optimizer):
             f"An optimizer of optimizers does not run on a device. Received: "
             f"{name}. Give export_training(optimizer=...) a plain one."
         )
-    for option in ("global_clipnorm", "gradient_accumulation_steps", "use_ema"):
+    if any(kind.__name__ == _SCHEDULE_FREE for kind in type(optimizer).mro()):
+        raise ValueError(
+            f"On TensorFlow {name} reads a number after it changed it, and "
+            "learns otherwise than its formula, which a device follows. Give "
+            "export_training(optimizer=...) another one."
+        )
+    own = keras_private.of_its_own(optimizer)
+    if own:
+        raise ValueError(
+            f"{name} has {own} of its own, which a device does not run. Give "
+            "export_training(optimizer=...) another one, such as "
+            "keras.optimizers.Adam."
+        )
+    for option, reason in _REFUSED_OPTIONS.items():
         if getattr(optimizer, option, None):
             raise ValueError(
-                f"`{option}` sees more than one layer and one batch, and a "
-                f"device runs one layer at a time. Received: {name}({option}="
+                f"`{option}` {reason}. Received: {name}({option}="
                 f"{getattr(optimizer, option)}). Leave it out; "
                 "`layer_clipnorm` of the model and `clipnorm` work."
             )
+
+
+def check_state(optimizer):
+    """Raises if what an optimizer keeps cannot be told apart by name.
+
+    Args:
+        optimizer: one that is built for all weights that are trained.
+    """
+    names = [v.name for v in optimizer.variables]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            "An optimizer's numbers go by the paths of weights, and some are "
+            "alike. Give the parts of the layers names of their own. "
+            f"Received: {twice}"
+        )
 
 
 def _check_dtype(layer):

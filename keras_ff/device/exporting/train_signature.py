@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_ff import keras_private
-from keras_ff.device.exporting.names import state_names
+from keras_ff.device.exporting.names import state_name
 from keras_ff.device.exporting.program import Signature
 from keras_ff.models.trainers.gradients import Gradients
 
@@ -71,7 +71,7 @@ class TrainSignature:
             "gives": [tensors[key][0] for key in self._gives],
             "alive": sorted(tensors[key][0] for key in stage.alive),
             "weights": [names.of(v) for v in self._weights],
-            "states": state_names(self._optimizer) if self._optimizer else [],
+            "states": [state_name(v) for v in state],
             "noise": [list(shape) for shape in self.signature.noise],
         }
         self.values = {names.of(v): value_of(v) for v in self._weights}

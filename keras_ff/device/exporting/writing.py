@@ -9,18 +9,22 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_ff import keras_private
 from keras_ff._version import __version__
 from keras_ff.device.exporting.comparing import check_runs
 from keras_ff.device.exporting.model_signatures import ModelSignatures
-from keras_ff.device.exporting.names import EPOCH
 from keras_ff.device.exporting.names import OPTIMIZER
 from keras_ff.device.exporting.names import Names
+from keras_ff.device.exporting.names import state_name
 from keras_ff.device.exporting.program import convert
 from keras_ff.device.exporting.refusals import check_optimizer
+from keras_ff.device.exporting.refusals import check_state
 from keras_ff.device.exporting.train_signature import TrainSignature
 from keras_ff.device.exporting.train_signature import value_of
+from keras_ff.device.training_folder import EPOCH
 from keras_ff.device.training_folder import FORMAT
 from keras_ff.device.training_folder import INT8
+from keras_ff.device.training_folder import LEARNING_RATE
 from keras_ff.device.training_folder import MANIFEST
 from keras_ff.device.training_folder import MODEL
 from keras_ff.device.training_folder import PROGRESS
@@ -28,20 +32,29 @@ from keras_ff.device.training_folder import VERSION
 from keras_ff.device.training_folder import WEIGHTS
 from keras_ff.device.training_folder import write_weights
 from keras_ff.files import write_whole
+from keras_ff.models.compile_config import exclude_from_weight_decay
 from keras_ff.models.of_keras import function_name
 
 # How far int8 may be from float32, as a share of the largest number.
 _APART_IN_INT8 = 0.1
 
 
-def write_folder(model, path, batch_size, optimizer, float16, int8):
+def write_folder(model, path, batch_size, optimizer, excluded, float16, int8):
     """See `export_training`; nothing is written before all is known to run."""
     if optimizer is None:
         optimizer = model.optimizer
     else:
         optimizer = keras.saving.deserialize_keras_object(optimizer)
+        exclude_from_weight_decay(optimizer, model.variables, excluded)
     check_optimizer(optimizer)
     names = Names(model)
+    state = []
+    if model.trainable_variables:
+        built = keras_private.stateless_optimizer(
+            optimizer, model.trainable_variables
+        )
+        check_state(built)
+        state = [state_name(v) for v in built.variables]
     labels = _labels(model)
     batch_of_labels = ((batch_size, *labels["shape"]), labels["dtype"])
     tensors = _tensors(model)
@@ -76,6 +89,7 @@ def write_folder(model, path, batch_size, optimizer, float16, int8):
         "reduction": model.loss.reduction,
         "contribution": type(model.contribution).__name__,
         "optimizer": keras.saving.serialize_keras_object(optimizer),
+        "state": state,
         "labels": labels,
         "inputs": [
             {
@@ -119,8 +133,10 @@ class _Programs:
             name = f"train_{number}" if kind == "train" else "model"
             content = _converted(signatures, title)
             entry = owner.entry
+            # The learning rate is one whose step shows a wrong gradient.
+            values = {**owner.values, LEARNING_RATE: np.float32(0.1)}
             given = {
-                f"{kind}_{i}": owner.values[name]
+                f"{kind}_{i}": values[name]
                 for kind in ("weight", "state")
                 for i, name in enumerate(entry.get(f"{kind}s", []))
             }
@@ -204,7 +220,7 @@ def _tensors(model):
 def _state_of(optimizer, values):
     """The state that an optimizer has already, as far as devices keep it."""
     state = {
-        OPTIMIZER + v.name: value_of(v)
+        state_name(v): value_of(v)
         for v in (optimizer.variables if optimizer.built else [])
     }
     return {
