@@ -458,23 +458,20 @@ def random_states(layers):
     ]
 
 
-class _OfBase:
-    """What optimizers of every backend do where variables are in a scope."""
-
-    _var_key = BaseOptimizer._var_key
-    assign = BaseOptimizer.assign
-    assign_add = BaseOptimizer.assign_add
-    assign_sub = BaseOptimizer.assign_sub
-    _apply_weight_decay = BaseOptimizer._apply_weight_decay
-    _backend_update_step = BaseOptimizer._backend_update_step
+def has_own_step(optimizer):
+    """Whether a kind of optimizer changes what TensorFlow makes of a step."""
+    return "_backend_update_step" in _own_methods(optimizer)
 
 
-def of_its_own(optimizer):
-    """The methods that `stateless_optimizer` would take from an optimizer."""
+def _own_methods(optimizer):
     kinds = type(optimizer).mro()
     kinds = kinds[: kinds.index(keras.optimizers.Optimizer)]
-    given = {name for name in vars(_OfBase) if not name.startswith("__")}
-    return sorted(given & {name for kind in kinds for name in vars(kind)})
+    return [n for n in _OF_BASE if any(n in vars(kind) for kind in kinds)]
+
+
+# What works where variables are in a scope.
+_OF_BASE = ["_var_key", "assign", "assign_add", "assign_sub"]
+_OF_BASE += ["_apply_weight_decay", "_backend_update_step"]
 
 
 def stateless_optimizer(optimizer, variables):
@@ -484,8 +481,11 @@ def stateless_optimizer(optimizer, variables):
     refuses to.
     """
     kind = type(optimizer)
-    made = type(kind.__name__, (_OfBase, kind), {})
-    copy = made.from_config(optimizer.get_config())
+    kept = set(_OF_BASE) - set(_own_methods(optimizer))
+    methods = {name: getattr(BaseOptimizer, name) for name in kept}
+    copy = type(kind.__name__, (kind,), methods).from_config(
+        optimizer.get_config()
+    )
     paths, pattern = excluded_from_weight_decay(optimizer, variables)
     if paths or pattern:
         copy.exclude_from_weight_decay(

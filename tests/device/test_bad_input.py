@@ -40,6 +40,10 @@ def folder(exported, tmp_path):
     return shutil.copytree(exported, tmp_path / "exported")
 
 
+def first_kernel(weights):
+    return next(name for name in weights if name.startswith("local_0/dense"))
+
+
 def same(one, other):
     return all(np.array_equal(one[name], other[name]) for name in one)
 
@@ -100,7 +104,7 @@ def test_a_killed_training_goes_on(exported, tmp_path):
     for name, value in straight.weights().items():
         np.testing.assert_allclose(resumed.weights()[name], value, atol=5e-3)
     with np.load(tmp_path / "b.npz") as stored:
-        assert stored["local_0/dense/kernel"].dtype == "float16"
+        assert stored[first_kernel(stored)].dtype == "float16"
 
 
 def test_a_device_killed_while_it_writes(folder):
@@ -160,7 +164,8 @@ def test_dropout_is_drawn_anew_in_every_step(exported):
         trainer = LiteRTTrainer(exported, seed=seed)
         trainer.set_weights({"optimizer/iteration": step})
         trainer.train_on_batch(*batch)
-        return trainer.weights()["local_0/dense/kernel"]
+        weights = trainer.weights()
+        return weights[first_kernel(weights)]
 
     first = trained(0)
     np.testing.assert_array_equal(first, trained(0))
@@ -223,6 +228,8 @@ def test_what_is_not_exported(exported, tmp_path):
     refused("`optimizer` must be one of", optimizer="lion")
     refused("Only a ForwardOnlyModel", keras.Sequential(), error=TypeError)
     optimizers = keras.optimizers
+    by_path = optimizers.AdamW()
+    by_path.exclude_from_weight_decay(var_names=["dense"])
     for message, optimizer in {
         "global_clipnorm": optimizers.SGD(global_clipnorm=1.0),
         "use_ema": optimizers.SGD(use_ema=True),
@@ -230,7 +237,8 @@ def test_what_is_not_exported(exported, tmp_path):
         "optimizer of optimizers": optimizers.LossScaleOptimizer(
             optimizers.SGD()
         ),
-        "Nadam has .*_backend_update_step": optimizers.Nadam(),
+        "Nadam has a step of its own": optimizers.Nadam(),
+        "compares paths of weights": by_path,
         "ScheduleFreeAdamW reads a number": optimizers.ScheduleFreeAdamW(),
     }.items():
         refused(message, optimizer=optimizer)

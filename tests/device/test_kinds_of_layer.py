@@ -211,7 +211,7 @@ SCHEDULE = keras.optimizers.schedules.CosineDecay(
 
 def decay():
     optimizer = keras.optimizers.AdamW(0.01, weight_decay=1.0, clipnorm=0.2)
-    optimizer.exclude_from_weight_decay(var_names=["dense"])
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
 
@@ -232,7 +232,7 @@ TASKS = {
         lambda y: (y > 0).astype("float32"),
     ),
     "rows": (
-        lambda: keras_ff.optimizers.Muon(0.01),
+        lambda: keras_ff.optimizers.Muon(0.01, adam_weight_decay=1.0),
         keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=0.1, reduction="sum"
         ),

@@ -162,7 +162,7 @@ def test_here_and_in_a_process_of_tensorflow(optimizer, tmp_path):
     )
     model.compile(
         keras.optimizers.SGD(0.01, 0.9 if optimizer == "momentum" else 0.0),
-        keras_ff.losses.SmoothMarginLoss(margin=0.25),
+        keras_ff.losses.SmoothMarginLoss(margin=0.25, scale=2.0),
     )
     _, result, path = fit_and_train(
         model, tmp_path, samples((5,)), optimizer=optimizer

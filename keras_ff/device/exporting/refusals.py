@@ -1,5 +1,7 @@
 """What cannot go on learning on a device, refused by name."""
 
+import re
+
 import keras
 
 from keras_ff import keras_private
@@ -53,8 +55,13 @@ def check_can_train(model):
             )
 
 
-def check_optimizer(optimizer):
-    """Raises if an optimizer sees more than one layer at a time."""
+def check_optimizer(optimizer, variables):
+    """Raises if an optimizer does not go one layer at a time, or otherwise.
+
+    Args:
+        optimizer: a `keras.optimizers.Optimizer`.
+        variables: what it trains.
+    """
     name = type(optimizer).__name__
     kinds = (keras.optimizers.LossScaleOptimizer,)
     kinds += (getattr(keras.optimizers, "MultiOptimizer", kinds[0]),)
@@ -69,12 +76,25 @@ def check_optimizer(optimizer):
             "learns otherwise than its formula, which a device follows. Give "
             "export_training(optimizer=...) another one."
         )
-    own = keras_private.of_its_own(optimizer)
-    if own:
+    if keras_private.has_own_step(optimizer):
         raise ValueError(
-            f"{name} has {own} of its own, which a device does not run. Give "
-            "export_training(optimizer=...) another one, such as "
-            "keras.optimizers.Adam."
+            f"{name} has a step of its own for all weights together, which a "
+            "device does not run. Give export_training(optimizer=...) another "
+            "one, such as keras.optimizers.Adam."
+        )
+    _, pattern = keras_private.excluded_from_weight_decay(optimizer, variables)
+    unlike = [
+        v.path
+        for v in variables
+        if pattern
+        and bool(re.search(pattern, v.path)) != bool(re.search(pattern, v.name))
+    ]
+    if unlike:
+        raise ValueError(
+            "`exclude_from_weight_decay(var_names=...)` compares paths of "
+            "weights on TensorFlow and names elsewhere. Give it `var_list`. "
+            f"Received: {pattern!r}, which is in the paths of {unlike}, not "
+            "in their names."
         )
     for option, reason in _REFUSED_OPTIONS.items():
         if getattr(optimizer, option, None):

@@ -46,7 +46,7 @@ def write_folder(model, path, batch_size, optimizer, excluded, float16, int8):
     else:
         optimizer = keras.saving.deserialize_keras_object(optimizer)
         exclude_from_weight_decay(optimizer, model.variables, excluded)
-    check_optimizer(optimizer)
+    check_optimizer(optimizer, model.trainable_variables)
     names = Names(model)
     state = []
     if model.trainable_variables:
