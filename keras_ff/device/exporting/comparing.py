@@ -6,10 +6,10 @@ import tensorflow as tf
 from keras_ff.device.program import Program
 from keras_ff.device.program import run_in
 
-# How far numbers may be from TensorFlow's, as a share of the largest. A step
-# changes weights by little, of which a wrong gradient is a part: what changes
-# is held against its change, beside what rounding does to it.
+# How far numbers may be from TensorFlow's, as a share of the largest.
 _TOLERANCE = 1e-4
+# A step changes weights by little, of which a wrong gradient is a part: what
+# changes is held against its change, beside what rounding does to it.
 _OF_CHANGE = 1e-3
 _ROUNDING = 1e-6
 _CURE = (
