@@ -4,6 +4,7 @@ They are forked from one that has imported it and done nothing else. What has
 to be a process from its start, or on another backend, is none of these.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -68,6 +69,8 @@ def run(arguments, check=False, **options):
 
 
 def _main(arguments, environment, folder, outputs):
+    # Collections look no more at what was imported, half a second each.
+    gc.freeze()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

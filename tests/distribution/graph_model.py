@@ -62,8 +62,8 @@ def trained(distribution=None, epochs=2, **options):
             verbose=0,
             **options,
         ).history
-        results = model.evaluate(*data(10, seed=1), batch_size=4, verbose=0)
-        predictions = model.predict(data(10)[0], batch_size=4, verbose=0)
+        results = model.evaluate(*data(10, seed=1), batch_size=8, verbose=0)
+        predictions = model.predict(data(10)[0], batch_size=8, verbose=0)
     finally:
         keras.distribution.set_distribution(None)
     return model, history, results, predictions
