@@ -43,16 +43,27 @@ def test_the_command_runs_as_often_as_asked_for(
     assert second == ["1", "1", *first[2:]]
 
 
-def test_two_processes_make_one_run(tmp_path):
-    """The example, in whole, as each of two processes that a run has."""
+@pytest.mark.parametrize(
+    "command",
+    [
+        (
+            *("caw_conv", "--dataset", "digits", "--batch-size", "512"),
+            *("--width-multiplier", "0.05"),
+        ),
+        ("reproduce", "hff-mlp-digits", "--width-multiplier", "0.01"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_two_processes_make_one_run(command, tmp_path):
+    """An example, in whole, as each of two processes that a run has."""
+    name, *flags = command
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     run = tmp_path / "run"
     started = [
         Process(
             [
-                *("-m", "examples.caw_conv", "--dataset", "digits"),
-                *("--width-multiplier", "0.05", "--batch-size", "512"),
+                *("-m", f"examples.{name}", *flags),
                 *("--epochs", "1", "--output", run),
             ],
             {
