@@ -36,7 +36,7 @@ test: setup
 test-%: setup
 	@set -o pipefail; PYTHONDONTWRITEBYTECODE= KERAS_BACKEND=$* \
 	$(BIN)/python -u -m pytest -q -n $(WORKERS) --dist worksteal \
-	-o cache_dir=.pytest_cache/$* $(PYTEST_ARGS) 2>&1 | sed -u 's/^/$*: /'
+	-o cache_dir=.pytest_cache/$* $(PYTEST_ARGS) 2>&1 | sed -u -e 's/^[0-9].* in [0-9].*s.*/& ($*)/;t' -e 's/^/$*: /'
 
 # Random models; goes on where it stopped. EXAMPLES a backend.
 EXAMPLES ?= 200
