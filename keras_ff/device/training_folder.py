@@ -30,7 +30,7 @@ def read_manifest(path):
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it is of another version, damaged, or lacks a program.
+        ValueError: if it is of another version, damaged, or lacks a layer.
     """
     file = os.path.join(path, MANIFEST)
     if not os.path.isfile(file):
@@ -48,6 +48,12 @@ def read_manifest(path):
             f"{file} is of version {manifest.get('version')}, this keras_ff "
             f"reads version {VERSION}. Take the keras_ff that wrote it, "
             f"{manifest.get('keras_ff')}, or export the model again."
+        )
+    (layers,), _ = manifest["weights"]["contribution"]
+    if len(manifest["layers"]) != layers:
+        raise ValueError(
+            f"{path} is not whole: {MANIFEST} knows {len(manifest['layers'])} "
+            f"of {layers} layers. {_EXPORT_AGAIN}"
         )
     for name, program in programs(manifest):
         if not os.path.isfile(os.path.join(path, program)):

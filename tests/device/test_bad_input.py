@@ -118,7 +118,7 @@ def test_a_device_killed_while_it_writes(folder):
     assert len(os.listdir(folder)) == 6
 
 
-def test_folders_that_are_not_whole(folder):
+def test_folders_that_are_not_whole(folder, exported):
     def refused(message):
         for read in (LiteRTTrainer, keras_ff.import_training):
             with pytest.raises(ValueError, match=message):
@@ -129,13 +129,20 @@ def test_folders_that_are_not_whole(folder):
     refused("no whole file of weights")
     np.savez(folder / "weights.npz", contribution=np.ones(2))
     refused("lacks .*of another model")
+    values = LiteRTTrainer(exported).weights()
+    name = first_kernel(values)
+    np.savez(folder / "weights.npz", **{**values, name: values[name].T})
+    refused(f"of another model: '{name}' has the shape")
     program = folder / "train_1.tflite"
     content = program.read_bytes()
     program.unlink()
     refused("train_1.tflite, the program of layer 'local_1', is missing")
-    program.write_bytes(content[: len(content) // 2])
     program.write_bytes(content)
     manifest = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(
+        json.dumps({**manifest, "layers": manifest["layers"][:1]})
+    )
+    refused("is not whole: training.json knows 1 of 2 layers")
     (folder / "training.json").write_text(
         json.dumps({**manifest, "version": 9})
     )

@@ -88,7 +88,7 @@ def export_training(
     """
     if format != "litert":
         raise ValueError(
-            "`format` must be 'litert': other runtimes are not tried yet. "
+            "`format` must be 'litert': steps do not convert to ONNX. "
             "`model.export` has more formats, for prediction. Received: "
             f"format={format!r}"
         )
