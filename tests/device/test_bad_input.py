@@ -257,6 +257,15 @@ def test_what_is_not_exported(exported, tmp_path):
     refused("Give the parts of the layers names of their own", alike)
     half = one_block([keras.layers.Dense(4, dtype="mixed_float16", name="b")])
     refused("'b' computes in float16", half)
+    part = keras.layers.Dense(FEATURES, name="part")
+    blocks = [
+        layers.LocalBlock(part, layers.GoodnessProjection(CLASSES))
+        for _ in range(2)
+    ]
+    with pytest.warns(UserWarning, match="share parts"):
+        sharing = ForwardOnlyModel([keras.Input((FEATURES,)), *blocks])
+    sharing.compile()
+    refused(r"shares parts, \['part'\]", sharing)
     noisy = one_block([keras.layers.Dense(4), keras.layers.GaussianNoise(1.0)])
     refused("layer 'block' does cannot be expressed.*RandomNormal", noisy)
     padded = ForwardOnlyModel(

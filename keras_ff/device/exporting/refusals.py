@@ -38,6 +38,8 @@ def check_can_train(model):
             "samples; a layer on a device sees its features only. Make it a "
             "keras.losses.Loss, and give that to `compile`."
         )
+    # It raises where layers share parts: the one's step would undo the other's.
+    model.get_config()
     for layer in model.layers:
         _check_dtype(layer)
     for symbol in model._graph.symbols().values():
