@@ -25,10 +25,17 @@ class BatchRules:
                 f"The model takes {len(self._inputs)} inputs, as a list of "
                 f"arrays. Received: {len(arrays)}"
             )
-        return [
+        arrays = [
             self._input(np.asarray(array), **rule)
             for array, rule in zip(arrays, self._inputs)
         ]
+        numbers = [len(array) for array in arrays]
+        if len(set(numbers)) > 1:
+            raise ValueError(
+                "All inputs must hold as many samples. Received: inputs of "
+                f"{numbers} samples. No weight was changed."
+            )
+        return arrays
 
     def _input(self, array, name, shape, dtype):
         if array.dtype.kind not in "biuf":
@@ -40,6 +47,11 @@ class BatchRules:
             raise ValueError(
                 f"Samples must have the shape (samples, "
                 f"{', '.join(map(str, shape))}). Received: {name!r} of shape "
+                f"{array.shape}"
+            )
+        if not len(array):
+            raise ValueError(
+                f"`x` must hold samples. Received: {name!r} of shape "
                 f"{array.shape}"
             )
         given, array = array, array.astype(dtype)
@@ -64,14 +76,21 @@ class BatchRules:
         """Labels as the programs take them, checked."""
         y = np.asarray(y)
         shape, dtype = self._labels["shape"], self._labels["dtype"]
+        numbered = self._task == "classification" and not shape
         if y.dtype.kind not in "biuf":
-            raise TypeError(
-                f"Labels must be numbers. Received: labels of dtype {y.dtype}"
+            cure = (
+                f"whole numbers from 0 to {self.num_columns - 1}; `classes, y "
+                "= np.unique(y, return_inverse=True)` makes them of names"
             )
-        if self._task == "classification" and not shape:
+            raise TypeError(
+                f"Labels must be {cure if numbered else 'numbers'}. Received: "
+                f"labels of dtype {y.dtype}. No weight was changed."
+            )
+        if numbered:
             if y.ndim == 2 and y.shape[1] == 1:
                 y = y[:, 0]
-            self._check_shape(y, (samples,))
+            cure = " Rows of classes: `np.argmax(y, axis=-1)`."
+            self._check_shape(y, (samples,), cure=cure * (y.ndim == 2))
             wrong = ~((y >= 0) & (y < self.num_columns) & (y == np.floor(y)))
             if wrong.any():
                 raise ValueError(
@@ -122,9 +141,9 @@ class BatchRules:
             )
         return weights.astype("float32")
 
-    def _check_shape(self, y, shape, name="Labels"):
+    def _check_shape(self, y, shape, name="Labels", cure=""):
         if y.shape != shape:
             raise ValueError(
                 f"{name} must have the shape {shape}. Received: an array of "
-                f"shape {y.shape}. No weight was changed."
+                f"shape {y.shape}. No weight was changed.{cure}"
             )

@@ -1,10 +1,13 @@
 """The loop that trains an exported model, in LiteRT and NumPy alone."""
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 
+from keras_ff.checks import check_integer
+from keras_ff.checks import check_number
 from keras_ff.device.batch_rules import BatchRules
 from keras_ff.device.program import Program
 from keras_ff.device.program import run_in
@@ -32,8 +35,9 @@ class LiteRTTrainer:
     Args:
         path: path of the folder.
         weights: path of the file of weights that it starts from, if it is
-            there, and that it writes. Defaults to `None`, the one in the
-            folder.
+            there, and that it writes. Defaults to `None`, `weights.npz` of
+            the folder, whose exported weights are overwritten then. Give
+            another file to keep them.
         seed: int, for the order of the samples and for dropout. Defaults to
             `0`.
         num_threads: int, how many threads a program runs on. Defaults to
@@ -41,7 +45,8 @@ class LiteRTTrainer:
 
     Attributes:
         batch_size: int, how many samples a batch of training has.
-        epoch: int, how many epochs of training are finished.
+        epoch: int, how many epochs of training are finished, those before
+            the export among them.
         learning_rate: float, which can be set. `None` where a schedule sets
             it.
 
@@ -54,7 +59,7 @@ class LiteRTTrainer:
     Example:
 
     ```python
-    trainer = keras_ff.device.LiteRTTrainer("model")
+    trainer = keras_ff.device.LiteRTTrainer("model", weights="learned.npz")
     trainer.fit(x, y, epochs=trainer.epoch + 1)
     trainer.evaluate(x_test, y_test)  # {"loss": ..., "accuracy": ...}
     ```
@@ -97,11 +102,7 @@ class LiteRTTrainer:
                 "The learning rate of this optimizer follows a schedule. "
                 f"Received: learning_rate={value}"
             )
-        if not 0 <= value < float("inf"):
-            raise ValueError(
-                "`learning_rate` must be at least 0 and finite. Received: "
-                f"learning_rate={value}"
-            )
+        value = check_number("learning_rate", value)
         self._values[LEARNING_RATE] = np.asarray(value, "float32")
 
     def weights(self) -> dict[str, np.ndarray]:
@@ -155,15 +156,21 @@ class LiteRTTrainer:
             x: samples, an array or a list of arrays, one an input.
             y: labels.
             sample_weight: one number a sample. Defaults to `None`, ones.
-            epochs: int, how many epochs are finished at the end, those before
-                this call among them (`epoch`). Defaults to `None`, one more.
+            epochs: int, how many epochs are finished at the end: a total, with
+                those before this call and before the export. Two more are
+                `epochs=trainer.epoch + 2`. Defaults to `None`, one more.
             shuffle: bool. Defaults to `True`.
             save_every: int, after how many batches the weights are saved,
                 too. Defaults to `None`, at the end of epochs only.
 
         Returns:
-            List of dicts, the mean loss and the accuracy of every epoch.
+            List of dicts, the mean loss and the accuracy of every epoch. It is
+            empty, with a warning, if `epochs` were finished before.
         """
+        if epochs is not None:
+            check_integer("epochs", epochs, 1)
+        if save_every is not None:
+            check_integer("save_every", save_every, 1)
         x = self._rules.samples(x)
         size, samples = self.batch_size, len(x[0])
         y = self._rules.labels(y, samples)
@@ -174,6 +181,14 @@ class LiteRTTrainer:
                 f"{samples} samples"
             )
         last = self.epoch + 1 if epochs is None else epochs
+        if last <= self.epoch:
+            warnings.warn(
+                f"Nothing is trained: {self.epoch} epochs are finished, those "
+                "before the export among them, and `epochs` is a total. Two "
+                "more are `epochs=trainer.epoch + 2`. Received: "
+                f"epochs={epochs}",
+                stacklevel=2,
+            )
         history = []
         while self.epoch < last:
             self._values[EPOCH] = np.asarray(self.epoch, "float32")
@@ -356,8 +371,6 @@ class LiteRTTrainer:
 
     def _batches(self, samples):
         """Rows of full batches, and how many of each are no filling."""
-        if not samples:
-            raise ValueError("There must be samples. Received: none")
         size = self.batch_size
         for start in range(0, samples, size):
             number = min(size, samples - start)

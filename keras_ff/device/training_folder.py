@@ -90,6 +90,12 @@ def read_weights(file, manifest):
             np.load(opened, allow_pickle=False) as archive,
         ):
             values = {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"There is no file of weights {file}. keras_ff.export_training "
+            f"writes {WEIGHTS} into its folder, and LiteRTTrainer(..., "
+            "weights=...) the file of that name, by `fit` and by `save`."
+        ) from error
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
         raise ValueError(
             f"{file} is no whole file of weights: {error}. Take an earlier "

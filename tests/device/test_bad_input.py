@@ -57,14 +57,30 @@ def test_batches_that_are_not_sound(exported):
     for message, batch in {
         "must have the shape": (x[:, 1:], y),
         "batches of 4": (x[:3], y[:3]),
+        "`x` must hold samples": (x[:0], y[:0]),
         "finite. Received: NaN.*position 2": (hole, y),
         r"\[0, 3\). Received: 3": (x, y * 0 + 3),
-        "Labels must have the shape": (x, y[:2]),
+        r"Labels must have the shape \(4,\).*changed.$": (x, y[:2]),
+        r"\(4, 3\).*np.argmax": (x, np.eye(CLASSES)[y]),
         "finite and not negative": (x, y, [1, 1, 1, -1]),
     }.items():
         with pytest.raises(ValueError, match=message):
             trainer.train_on_batch(*batch)
         assert same(before, trainer.weights()), message
+    with pytest.raises(TypeError, match="from 0 to 2; .*np.unique"):
+        trainer.train_on_batch(x, np.array(["a", "b", "c", "a"]))
+    for use in (trainer.predict, lambda x: trainer.evaluate(x, y[:0])):
+        with pytest.raises(ValueError, match="`x` must hold samples"):
+            use(x[:0])
+    for name, wrong in (("epochs", 0), ("save_every", 0), ("save_every", -1)):
+        with pytest.raises(ValueError, match=f"`{name}` must be at least 1"):
+            trainer.fit(x, y, **{name: wrong})
+    for name, wrong in (("epochs", "a"), ("save_every", 1.5)):
+        with pytest.raises(TypeError, match=f"`{name}` must be an integer"):
+            trainer.fit(x, y, **{name: wrong})
+    with pytest.raises(TypeError, match="`learning_rate` must be a number"):
+        trainer.learning_rate = "a"
+    assert same(before, trainer.weights())
     with pytest.raises(ValueError, match="finite"):
         trainer.set_weights({"contribution": [1.0, np.nan]})
     trainer.train_on_batch(x, y)
@@ -100,6 +116,8 @@ def test_a_killed_training_goes_on(exported, tmp_path):
     assert resumed.epoch == 1
     history = resumed.fit(x, y, epochs=2, save_every=1)
     assert len(history) == 1 and resumed.epoch == 2
+    with pytest.warns(UserWarning, match="2 epochs are finished.* a total"):
+        assert resumed.fit(x, y, epochs=2) == []
     # Weights were rounded to float16 on their way through the file.
     for name, value in straight.weights().items():
         np.testing.assert_allclose(resumed.weights()[name], value, atol=5e-3)
@@ -154,13 +172,17 @@ def test_folders_that_are_not_whole(folder, exported):
 
 
 def test_a_program_that_is_not_whole(folder):
-    program = folder / "train_1.tflite"
-    content = program.read_bytes()
-    program.write_bytes(content[: len(content) // 2])
     trainer = LiteRTTrainer(folder)
     before = trainer.weights()
-    with pytest.raises(ValueError, match="train_1.tflite is no whole program"):
-        trainer.train_on_batch(*data(BATCH))
+    x, y = data(BATCH)
+    for name, use in (
+        ("train_1.tflite", lambda: trainer.train_on_batch(x, y)),
+        ("model.tflite", lambda: trainer.predict(x)),
+    ):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(ValueError, match=f"{name} is no whole program"):
+            use()
     assert same(before, trainer.weights())
 
 
@@ -180,16 +202,27 @@ def test_dropout_is_drawn_anew_in_every_step(exported):
     assert not np.array_equal(first, trained(0, seed=1))
 
 
-def test_integers_that_the_programs_cannot_hold():
-    rules = BatchRules(
+def rules_for(*inputs):
+    return BatchRules(
         {
             "batch_size": 1,
             "num_columns": 2,
-            "inputs": [{"name": "x", "shape": [], "dtype": "uint8"}],
+            "inputs": [
+                {"name": name, "shape": [], "dtype": "uint8"} for name in inputs
+            ],
             "labels": {},
             "task": None,
         }
     )
+
+
+def test_inputs_of_unlike_numbers_of_samples():
+    with pytest.raises(ValueError, match=r"inputs of \[3, 2\] samples"):
+        rules_for("a", "b").samples([np.ones(3), np.ones(2)])
+
+
+def test_integers_that_the_programs_cannot_hold():
+    rules = rules_for("x")
     assert rules.samples([[3.0, 255.0]])[0].dtype == "uint8"
     for wrong in (0.5, 256, -1):
         with pytest.raises(ValueError, match=f"uint8. Received: {wrong}"):
@@ -216,6 +249,8 @@ def test_weights_of_another_model(exported):
     before = [keras.ops.convert_to_numpy(v) for v in model.variables]
     with pytest.raises(ValueError, match="of another model"):
         keras_ff.import_training(exported, model)
+    with pytest.raises(FileNotFoundError, match="no file of weights lost.npz"):
+        keras_ff.import_training(exported, model, weights="lost.npz")
     for variable, value in zip(model.variables, before):
         np.testing.assert_array_equal(variable, value)
 

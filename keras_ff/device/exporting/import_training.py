@@ -34,7 +34,7 @@ def import_training(
         where the device stopped.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
+        FileNotFoundError: if there is no such folder or file of weights.
         ValueError: if the folder is damaged or not whole, or the weights do
             not fit the model.
 
