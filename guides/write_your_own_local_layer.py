@@ -2,7 +2,7 @@
 Title: Write your own local layer
 Author: The keras_ff authors
 Date created: 2026/11/21
-Last modified: 2026/11/27
+Last modified: 2026/11/28
 Description: Add a forward-only method of your own in under 40 lines.
 Accelerator: None
 """
@@ -374,6 +374,7 @@ model.fit(images[train], digits.target[train], epochs=1, verbose=2)
   `keras_ff.contributions.Contribution`; `keras_ff.testing.check_contribution`
   checks it.
 - A layer with a constructor of its own: subclass
-  `keras_ff.layers.LocalLayer` and set `layers`, `head` and
-  `normalization`; `check_local_layer` tells what is missing.
+  `keras_ff.layers.LocalLayer` and set `layers`, `head` and `normalization`, a
+  Keras layer without trainable weights or `None` (names such as `"layer"` are
+  for `LocalBlock`); `check_local_layer` tells what is missing.
 """

@@ -18,6 +18,7 @@ from website import tutobook
 
 PAGES = ROOT / "build" / "pages"
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "keras_ff"
 RENAMED = {
     ROOT / "README.md": pathlib.Path("index.md"),
     ROOT / "CONTRIBUTING.md": pathlib.Path("contribute.md"),
@@ -48,6 +49,8 @@ def assemble():
             waiting += inside
         elif source.suffix == ".md":
             text, linked = _relink(source)
+            if source.parent == rendering.RENDERED:
+                text = _offer_notebook(text, source.stem)
             target.write_text(text)
             waiting += linked
         else:
@@ -71,6 +74,10 @@ def place(source):
         return pathlib.Path("guides", f"{source.stem}.md")
     if source.is_relative_to(DOCS):
         return source.relative_to(DOCS)
+    if source == PACKAGE:
+        return pathlib.Path("api", "index.md")
+    if source.parent == PACKAGE and source.is_dir():
+        return pathlib.Path("api", f"{source.name}.md")
     place = pathlib.Path("files") / source.relative_to(ROOT)
     return place / "index.md" if source.is_dir() else place
 
@@ -133,16 +140,23 @@ def _relink(source):
 
     def change(match):
         target = (source.parent / match[2]).resolve()
-        if target.is_relative_to(PAGES) or not target.exists():
-            # The site's own: of the reference, of notebooks.
+        if not target.exists():
+            # Code that looks like a link.
             return match[0]
-        if target.parent != rendering.GUIDES:
+        start, end = place(source), place(target)
+        if target.parent != rendering.GUIDES and end.parts[0] != "api":
             linked.append(target)
-        start = PAGES / place(source)
-        path = os.path.relpath(PAGES / place(target), start.parent)
+        path = os.path.relpath(PAGES / end, (PAGES / start).parent)
         return match[1] + path
 
     return LINK.sub(change, source.read_text()), linked
+
+
+def _offer_notebook(text, guide):
+    link = f"[Download it as a notebook]({guide}.ipynb)"
+    return re.sub(
+        r"^(\*Run on \w+\.)\*$", rf"\1 {link}*", text, count=1, flags=re.M
+    )
 
 
 def _listing(folder, inside):

@@ -95,8 +95,7 @@ def render(guide):
     page = (
         f"---\n{front_matter}---\n\n# {header['Title']}\n\n"
         f"{header['Description']}\n\n"
-        f"*Run on {NAMES[backend]}. "
-        f"[Download it as a notebook]({guide.stem}.ipynb)*\n\n{text}\n"
+        f"*Run on {NAMES[backend]}.*\n\n{text}\n"
     )
     (RENDERED / f"{guide.stem}.md").write_text(page)
 

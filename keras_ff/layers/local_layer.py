@@ -127,6 +127,13 @@ class LocalLayer(CompositeLayer):
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
+        if not isinstance(self.normalization, keras.Layer | None):
+            raise TypeError(
+                f"`normalization` of local layer '{self.name}' must be a Keras "
+                "layer without trainable weights, or None. `LocalBlock` makes "
+                "one of a name. Received: "
+                f"normalization={self.normalization!r}"
+            )
         for layer in [*self.layers, self.head]:
             pass_masks(layer)
         activation = trace(self.layers, self._symbolic_inputs(input_shape))

@@ -160,6 +160,15 @@ def test_trainable_normalization():
         block.build((None, 5))
 
 
+def test_a_name_is_no_normalization_of_a_local_layer():
+    layer = layers.LocalLayer(name="mine")
+    layer.layers = [keras.layers.Dense(6)]
+    layer.head = layers.ChannelGroups(3)
+    layer.normalization = "layer"
+    with pytest.raises(TypeError, match="'mine' must be a Keras layer"):
+        layer.build((None, 5))
+
+
 def test_unknown_normalization():
     with pytest.raises(ValueError, match="normalization='batch'"):
         layers.LocalBlock(

@@ -53,6 +53,14 @@ def test_every_link_and_picture_is_there(pages):
     assert not missing
 
 
+def test_every_guide_offers_its_notebook(site, pages):
+    guides = [*(site / "guides").resolve().glob("*/index.html")]
+    assert guides
+    for path in guides:
+        name = f"{path.parent.name}.ipynb"
+        assert any(x.endswith(name) for x in pages[path].targets), path
+
+
 def test_nothing_is_loaded_from_elsewhere(pages):
     for page in pages.values():
         for line in page.path.read_text().split("<"):
