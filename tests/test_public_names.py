@@ -63,7 +63,7 @@ def test_what_users_do_not_need_is_not_public():
 OPEN = {
     "ForwardOnlyHyperModel.fit": "those of `search`, as KerasTuner has them",
     "LocalLossModel.evaluate": "what Keras's `fit` says when it validates",
-    "LocalLossModel.export": "those of a format",
+    "Exporting.export": "those of a format",
     "ForwardOnlyModel.export": "those of a format",
     "Method.block": "those of the method's head",
     "Method.conv": "those of the method's head",
