@@ -79,7 +79,9 @@ def _check_archive(filepath):
             names = archive.namelist()
     except zipfile.BadZipFile as error:
         raise ValueError(_damaged(filepath, size, error)) from error
-    if broken or "config.json" not in names:
+    if broken:
+        raise ValueError(_damaged(filepath, size, f"{broken!r} is damaged"))
+    if "config.json" not in names:
         raise ValueError(_damaged(filepath, size, f"found {names}"))
 
 

@@ -11,6 +11,7 @@ from keras_ff.models.early_exit import exits
 from keras_ff.models.training_data import are_arrays
 from keras_ff.models.training_data import as_array
 from keras_ff.models.training_data import check_one_target
+from keras_ff.models.training_data import without_pandas
 
 
 class ExitCalibration(NamedTuple):
@@ -36,6 +37,7 @@ def calibrate_early_exit(
     """See `ForwardOnlyModel.calibrate_early_exit`."""
     check_fraction("max_accuracy_loss", max_accuracy_loss)
     check_has_exits(model)
+    x, y = without_pandas((x, y))
     task = model._task
     if y is not None or are_arrays(x):
         check_one_target(y, x)

@@ -24,6 +24,7 @@ from keras_ff.models.forward_only_model import Layers
 from keras_ff.models.training_data import are_arrays
 from keras_ff.models.training_data import as_array
 from keras_ff.models.training_data import check_samples
+from keras_ff.models.training_data import without_pandas
 from keras_ff.type_aliases import Data
 from keras_ff.type_aliases import Tensor
 
@@ -222,6 +223,7 @@ class ForwardForwardModel(ForwardOnlyModel):
             x, *_ = keras.utils.unpack_x_y_sample_weight(x[0])
         if not are_arrays(x):
             return
+        x = without_pandas(x)
         check_samples(x)
         some = ops.convert_to_numpy(as_array(x)[:_LOOKED_AT])
         largest = np.abs(some.astype("float64")).max()

@@ -17,6 +17,7 @@ from keras_ff.models.graph import LayerGraph
 from keras_ff.models.local_loss_model import LocalLossModel
 from keras_ff.models.pruned import pruned
 from keras_ff.models.training_data import check_samples
+from keras_ff.models.training_data import without_pandas
 from keras_ff.models.truncate import truncate
 from keras_ff.models.without_objectives import without_objectives
 from keras_ff.type_aliases import Data
@@ -202,6 +203,7 @@ class ForwardOnlyModel(LocalLossModel):
         Returns:
             NumPy array of shape `(samples, local layers, num_classes)`.
         """
+        x = without_pandas(x)
         check_samples(x)
         return self._graph.goodness_model().predict(
             x, batch_size=batch_size, verbose=verbose, steps=steps
@@ -237,7 +239,7 @@ class ForwardOnlyModel(LocalLossModel):
         )
 
     def predict_on_batch(self, x: Data) -> Any:
-        return pruned(self, super().predict_on_batch)(x)
+        return pruned(self, super().predict_on_batch)(without_pandas(x))
 
     def predict_early_exit(
         self,

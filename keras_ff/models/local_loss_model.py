@@ -27,6 +27,7 @@ from keras_ff.models.loss_rules import get_loss
 from keras_ff.models.loss_rules import is_known
 from keras_ff.models.loss_rules import task_of
 from keras_ff.models.metric_rules import check_take_logits
+from keras_ff.models.metric_rules import check_thresholds
 from keras_ff.models.readout import Readout
 from keras_ff.models.slow_dtype import warn_if_slow
 from keras_ff.models.soundness import raise_if_data_wrong
@@ -39,6 +40,7 @@ from keras_ff.models.training_data import check_data
 from keras_ff.models.training_data import check_samples
 from keras_ff.models.training_data import check_sizes
 from keras_ff.models.training_data import fit_data
+from keras_ff.models.training_data import without_pandas
 from keras_ff.models.training_state import TrainingState
 from keras_ff.models.voting import start_voting
 from keras_ff.type_aliases import Config
@@ -196,6 +198,8 @@ class LocalLossModel(
         self._check_task(task, loss)
         check_take_logits([metrics, weighted_metrics])
         metrics, weighted_metrics = task.metrics(metrics, weighted_metrics)
+        if task.has_accuracy:
+            check_thresholds([metrics, weighted_metrics])
         self._spreads.clear()
         self._readout.task = task.name
         self._statistics.task = task
@@ -341,6 +345,7 @@ class LocalLossModel(
         """
         if not keras_private.is_within_fit(kwargs):
             with self._agreed():
+                x = without_pandas(x)
                 y, sample_weight = check_data(self, x, y, sample_weight)
                 check_sizes(batch_size=batch_size)
         with in_stages(self, "test"):
@@ -366,6 +371,7 @@ class LocalLossModel(
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
+        x = without_pandas(x)
         y, sample_weight = check_batch(self, x, y, sample_weight)
         if self.train_function is None:
             start_lora(self)
@@ -387,6 +393,7 @@ class LocalLossModel(
         sample_weight: Data = None,
         return_dict: bool = False,
     ) -> Any:
+        x = without_pandas(x)
         y, sample_weight = check_batch(self, x, y, sample_weight)
         results = super().test_on_batch(
             x, y, sample_weight, return_dict=return_dict
@@ -402,6 +409,7 @@ class LocalLossModel(
         callbacks: Any = None,
     ) -> np.ndarray:
         """Combined goodness of samples: logits, or values in regression."""
+        x = without_pandas(x)
         check_samples(x)
         with in_stages(self, "predict"):
             return super().predict(

@@ -72,6 +72,28 @@ def check_take_logits(given):
             )
 
 
+def check_thresholds(given):
+    """Raises if a metric of Keras has a threshold that is a probability."""
+    for metric in tree.flatten(given):
+        found = _get(metric)
+        found = found() if inspect.isclass(found) else found
+        if not isinstance(found, metrics.Metric) or option(
+            found, "from_logits"
+        ):
+            continue
+        thresholds = tree.flatten(
+            [getattr(found, "thresholds", None), getattr(found, "threshold", 0)]
+        )
+        if any(t is not None and 0 < t < 1 for t in thresholds):
+            raise ValueError(
+                "Metrics see goodness, which are logits, and a logit of 0 is a "
+                f"probability of 0.5. Received: {metric!r}, whose threshold is "
+                "a probability. Give a threshold of 0.0, or a metric that "
+                "takes logits, as AUC(from_logits=True); of others take the "
+                "sigmoid of `predict`."
+            )
+
+
 def yes_or_no(given):
     """Metrics as they are given, but accuracies by their names take logits."""
 
@@ -79,13 +101,6 @@ def yes_or_no(given):
         names = ("accuracy", "acc", "binary_accuracy")
         if isinstance(metric, str) and metric in names:
             return metrics.BinaryAccuracy(name=metric, threshold=0.0)
-        found = getattr(metric, "threshold", None)
-        if type(metric) is metrics.BinaryAccuracy and found == 0.5:
-            raise ValueError(
-                "Metrics see goodness, which are logits, and a logit of 0 is "
-                "a probability of 0.5. Received: BinaryAccuracy(threshold="
-                "0.5). Use BinaryAccuracy(threshold=0.0) or 'accuracy'."
-            )
         return metric
 
     return tree.map_structure(taking_logits, given)

@@ -24,6 +24,16 @@ def as_array(values):
     return np.asarray(values)
 
 
+def without_pandas(data):
+    """Frames and series of pandas as arrays, all else as it is."""
+
+    def converted(leaf):
+        package = type(leaf).__module__.partition(".")[0]
+        return np.asarray(leaf) if package == "pandas" else leaf
+
+    return tree.map_structure(converted, data)
+
+
 def check_data(model, x, y, sample_weight):
     """Labels and weights as arrays; raises if they do not fit a model.
 
@@ -37,6 +47,7 @@ def check_data(model, x, y, sample_weight):
     if y is None and not are_arrays(x):
         # A stream, which has labels of its own.
         return y, sample_weight
+    y = without_pandas(y)
     check_one_target(y, x)
     model._task.check(y)
     y, sample_weight = as_array(y), as_array(sample_weight)
@@ -61,6 +72,7 @@ def check_data(model, x, y, sample_weight):
 
 def check_batch(model, x, y, sample_weight):
     """As `check_data`, for one batch of arrays."""
+    y = without_pandas(y)
     check_one_target(y, x)
     model._task.check(y)
     return check_data(model, x, y, sample_weight)
@@ -102,7 +114,7 @@ def check_samples(x):
                 "`x` must be arrays of real numbers. Received: an array of "
                 + (
                     "Python objects (dtype object). Are all samples of one "
-                    "shape?"
+                    "shape, and all columns numbers?"
                     if kind == "O"
                     else f"dtype {array.dtype}"
                 )
@@ -126,6 +138,7 @@ def _check_validation_data(model, data):
             f"dataset. Received: {len(data)} element(s)"
         )
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    x = without_pandas(x)
     y, sample_weight = check_data(model, x, y, sample_weight)
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
@@ -210,6 +223,7 @@ def fit_data(
     )
     check_fraction("validation_split", validation_split)
     class_weight = _class_weight(class_weight, model._task)
+    x = without_pandas(x)
     y, sample_weight = check_data(model, x, y, sample_weight)
     validation_data = _check_validation_data(model, validation_data)
     validation_batch_size = validation_batch_size or batch_size

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 from keras import ops
 
@@ -20,7 +22,14 @@ def start_voting(model):
     layers = map(producer, goodness_tensors(model, readout))
     frozen = np.array([_is_frozen(layer) for layer in layers])
     before = _numpy(readout.silent)
-    if np.all(frozen) or not np.any(frozen | (before > 0)):
+    if np.all(frozen):
+        warnings.warn(
+            "All local layers are frozen: none of them learns, and each keeps "
+            "the say that it has.",
+            stacklevel=3,
+        )
+        return
+    if not np.any(frozen | (before > 0)):
         return
     never = (before > 0) | ((before == 0) & (model.epoch == 0))
     after = np.where(never & frozen, 1.0, np.minimum(before, 0.0))

@@ -182,6 +182,7 @@ def test_a_penalty_that_is_not_finite_is_named():
         model.fit(x, y, verbose=0)
 
 
+@pytest.mark.filterwarnings("ignore:All local layers are frozen")
 def test_a_frozen_model_stays_as_it_is():
     x, y = data(8)
     model = make()

@@ -384,6 +384,7 @@ def portrait(model):
 
 
 @pytest.mark.filterwarnings("error:Skipping variable loading")
+@pytest.mark.filterwarnings("ignore:All local layers are frozen")
 @pytest.mark.parametrize(
     "name",
     [

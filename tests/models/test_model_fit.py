@@ -776,3 +776,37 @@ def test_compile_by_names():
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     assert isinstance(model.loss, LocalCrossentropy)
     model.fit(*data(BATCH), verbose=0)
+
+
+@pytest.mark.only_on("torch")
+def test_frames_of_pandas_are_the_arrays_that_they_hold():
+    pandas = pytest.importorskip("pandas")
+    x, y = data(SIZE)
+    model = dense_model()
+    expected = None
+    for features, labels in (
+        (x, y),
+        (pandas.DataFrame(x), pandas.Series(y)),
+        (pandas.DataFrame(x), pandas.get_dummies(y)),
+    ):
+        copy = twin(model)
+        copy.compile(optimizer=sgd())
+        copy.fit(
+            features,
+            labels,
+            batch_size=BATCH,
+            validation_data=(features, labels),
+            verbose=0,
+        )
+        copy.train_on_batch(features, labels)
+        found = [
+            *state(copy),
+            copy.evaluate(features, labels, verbose=0),
+            copy.predict(features, verbose=0),
+            copy.predict_on_batch(features),
+            copy.goodness(features),
+            copy.predict_early_exit(features, 0.5).predictions,
+            copy.calibrate_early_exit(features, labels),
+        ]
+        expected = expected or found
+        assert_close(found, expected)

@@ -206,16 +206,29 @@ def test_metrics_see_logits():
     ):
         with pytest.raises(ValueError, match="logits: .*from_logits=True"):
             model.compile(loss=BCE, metrics=[metric])
-    with pytest.raises(ValueError, match="Use BinaryAccuracy.threshold=0.0"):
-        model.compile(loss=BCE, metrics=[metrics.BinaryAccuracy()])
+    for metric in (
+        metrics.BinaryAccuracy(),
+        metrics.Precision(),
+        metrics.F1Score(threshold=0.5),
+        metrics.PrecisionAtRecall(0.5),
+        "false_positives",
+    ):
+        with pytest.raises(ValueError, match="a threshold of 0.0"):
+            model.compile(loss=BCE, metrics=[metric])
     model.compile(
         loss=BCE,
-        metrics=["acc", metrics.AUC(from_logits=True, multi_label=True)],
+        metrics=[
+            "acc",
+            metrics.AUC(from_logits=True, multi_label=True),
+            metrics.Precision(thresholds=0.0, name="precision"),
+        ],
         weighted_metrics=["binary_accuracy"],
     )
     found = model.evaluate(X, ROWS, verbose=0, return_dict=True)
-    expected = share_right(model.predict(X, verbose=0), ROWS)
+    logits = model.predict(X, verbose=0)
+    expected = share_right(logits, ROWS)
     assert_close([[found["acc"], found["binary_accuracy"]]], [[expected] * 2])
+    assert_close([[found["precision"]]], [[np.mean(ROWS[logits > 0])]])
 
 
 @once

@@ -142,9 +142,10 @@ def test_before_any_training_all_count():
     assert model.contribution.weights.tolist() == [1, 1, 1]
     expected = model.goodness(X).sum(axis=1)
     np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-5)
-    # So they do where nothing is to learn.
+    # So they do where nothing is to learn, which is told.
     model = frozen_in_front(3)
-    fit(model)
+    with pytest.warns(UserWarning, match="All local layers are frozen"):
+        fit(model)
     assert model.contribution.weights.tolist() == [1, 1, 1]
 
 
