@@ -194,6 +194,15 @@ def test_one_column_and_a_loss_of_classes():
         columns_model(1, None)
 
 
+class Own(keras.metrics.Mean):
+    """A metric with a threshold of goodness."""
+
+    threshold = 0.5
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        return super().update_state(y_pred > self.threshold)
+
+
 @once
 def test_metrics_see_logits():
     metrics = keras.metrics
@@ -209,6 +218,7 @@ def test_metrics_see_logits():
     for metric in (
         metrics.BinaryAccuracy(),
         metrics.Precision(),
+        metrics.Recall,
         metrics.F1Score(threshold=0.5),
         metrics.PrecisionAtRecall(0.5),
         "false_positives",
@@ -218,6 +228,7 @@ def test_metrics_see_logits():
     model.compile(
         loss=BCE,
         metrics=[
+            Own(name="own"),
             "acc",
             metrics.AUC(from_logits=True, multi_label=True),
             metrics.Precision(thresholds=0.0, name="precision"),
@@ -229,6 +240,7 @@ def test_metrics_see_logits():
     expected = share_right(logits, ROWS)
     assert_close([[found["acc"], found["binary_accuracy"]]], [[expected] * 2])
     assert_close([[found["precision"]]], [[np.mean(ROWS[logits > 0])]])
+    assert_close([[found["own"]]], [[np.mean(logits > 0.5)]])
 
 
 @once
